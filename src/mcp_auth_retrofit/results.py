@@ -1,0 +1,89 @@
+"""What one file came to: changed, unchanged, refused. Plain data that every face prints."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+Status = Literal["changed", "unchanged", "refused", "error", "skipped"]
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why a file was left alone: a stable code, where, in plain words, and what to do by hand."""
+
+    code: str
+    message: str
+    hint: str
+    line: int | None = None
+    """1-based; None when the whole file is meant."""
+
+
+class Refused(Exception):
+    """The file was understood and is left alone (exit status 1)."""
+
+    def __init__(self, reason: Reason) -> None:
+        super().__init__(reason.message)
+        self.reason = reason
+
+
+class Unusable(Exception):
+    """The file could not be read as Python at all (exit status 2)."""
+
+    def __init__(self, reason: Reason) -> None:
+        super().__init__(reason.message)
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class Change:
+    """One edit of the plan, in a plain sentence."""
+
+    transform: str
+    line: int
+    """1-based line of the file as it was before."""
+    summary: str
+
+
+@dataclass(frozen=True)
+class Caution:
+    """Something the user should know that does not stop the edit."""
+
+    code: str
+    message: str
+    line: int | None = None
+
+
+@dataclass(frozen=True)
+class Write:
+    """One file to be written: its bytes before (None: it does not exist yet) and after."""
+
+    path: Path
+    before: bytes | None
+    after: bytes
+
+
+@dataclass
+class FileResult:
+    """All that is said about one entrypoint; `to_json` of the report prints it field by field."""
+
+    path: Path
+    status: Status
+    app: str | None = None
+    mcp: str | None = None
+    mount_path: str | None = None
+    protect: Literal["mcp", "all"] | None = None
+    changes: list[Change] = field(default_factory=list)
+    warnings: list[Caution] = field(default_factory=list)
+    opened: list[str] = field(default_factory=list)
+    """Dead paths that begin to answer."""
+    locked: list[str] = field(default_factory=list)
+    """Paths that answered without a token and begin to need one."""
+    open_routes: int = 0
+    """How many of the app's own routes stay open."""
+    complete: bool = True
+    """Whether `opened` and `locked` are known whole."""
+    reason: Reason | None = None
+    writes: list[Write] = field(default_factory=list)
+    """In the order in which they must reach the disk: the entrypoint comes last."""
+    run_command: str | None = None
+    """How the app is started, e.g. `uvicorn main:app --port 3002`."""

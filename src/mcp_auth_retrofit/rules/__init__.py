@@ -1,0 +1,1 @@
+"""JUDGE: one module a rule, over the wiring that was read."""

@@ -1,0 +1,1 @@
+"""PROVE: a stand-in Scalekit, booting the app, asking it."""

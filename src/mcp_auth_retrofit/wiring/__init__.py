@@ -1,0 +1,1 @@
+"""READ: standard-library ast in, frozen dataclasses out. Knows nothing of edits."""
