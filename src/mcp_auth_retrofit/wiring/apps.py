@@ -1,0 +1,213 @@
+"""Finding the FastAPI app of an entrypoint: one that has a name and a block it lives in."""
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from mcp_auth_retrofit.results import Reason, Refused
+from mcp_auth_retrofit.wiring.model import App, Place
+from mcp_auth_retrofit.wiring.names import FASTAPI, FASTMCP, Module, argument, blocks
+from mcp_auth_retrofit.wiring.routers import target
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+Trouble = tuple[str, str] | None
+_PROVIDER = (
+    "Give FastMCP's own ScalekitProvider to the server: FastMCP(auth=ScalekitProvider(...))."
+)
+
+
+@dataclass(frozen=True, eq=False)
+class _Made:
+    """One FastAPI() call and what becomes of it."""
+
+    call: ast.Call
+    name: str | None
+    place: Place
+    functions: tuple[Function, ...]
+    trouble: Trouble
+    """(code, what is in the way) when this app's block can't be read as one street."""
+
+
+def find_app(module: Module, wanted: str | None) -> App:
+    """The app that is to be guarded.
+
+    Raises Refused when there is none, when there are several and nothing tells them apart, or
+    when it is made in a way whose order can't be followed.
+    """
+    made = list(_made(module))
+    if not made:
+        raise Refused(_none(module))
+    if wanted is not None:
+        chosen = [m for m in made if m.name == wanted]
+        if not chosen:
+            names = ", ".join(sorted({m.name for m in made if m.name})) or "none with a name"
+            raise Refused(
+                Reason(
+                    "no-such-app",
+                    f"No `{wanted} = FastAPI(...)` in this file.",
+                    f"Apps made here: {names}.",
+                )
+            )
+        made = chosen
+    made = _without_subapps(module, made)
+    if len(made) > 1:
+        mounting = [m for m in made if m.name and _mounts_mcp(module, m)]
+        made = mounting if len(mounting) == 1 else made
+    first = made[0]
+    if len(made) > 1:
+        raise Refused(_several(made))
+    if first.trouble or first.name is None:
+        code, message = first.trouble or ("app-not-named", "The FastAPI app never gets a name.")
+        raise Refused(
+            Reason(
+                code,
+                message,
+                "Make the app in one statement, `app = FastAPI(...)`, at module level or directly "
+                "in one factory function, and run apply again.",
+                first.call.lineno,
+            )
+        )
+    return App(
+        first.name,
+        first.place,
+        first.call,
+        first.call.lineno,
+        first.functions[-1] if first.functions else None,
+    )
+
+
+def _made(module: Module) -> Iterator[_Made]:
+    named: set[int] = set()
+    for statement, place, functions, trouble in _statements(module.tree.body, (), "body", (), None):
+        value = getattr(statement, "value", None)
+        if not (
+            isinstance(statement, ast.Assign | ast.AnnAssign)
+            and isinstance(value, ast.Call)
+            and module.names.called(value) in FASTAPI
+        ):
+            continue
+        named.add(id(value))
+        bound = target(statement)
+        match bound:
+            case ast.Name(id=name):
+                yield _Made(value, name, place, functions, trouble)
+            case ast.Attribute():
+                problem = (
+                    "app-attribute",
+                    f"The app is held in an attribute: `{ast.unparse(bound)} = FastAPI(...)`.",
+                )
+                yield _Made(value, None, place, functions, problem)
+            case _:
+                yield _Made(value, None, place, functions, None)
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.Call) and id(node) not in named:
+            if module.names.called(node) in FASTAPI:
+                yield _Made(node, None, (), (), None)
+
+
+def _statements(
+    body: list[ast.stmt],
+    block: Place,
+    field: str,
+    functions: tuple[Function, ...],
+    trouble: Trouble,
+) -> Iterator[tuple[ast.stmt, Place, tuple[Function, ...], Trouble]]:
+    """Every statement with its place, its functions, and what makes its block unreadable."""
+    for index, statement in enumerate(body):
+        place = (*block, (field, index))
+        yield statement, place, functions, trouble
+        if isinstance(statement, Function):
+            nested = ("app-nested", "The app is made in a function inside another function.")
+            problem = trouble or (nested if functions else None)
+            yield from _statements(statement.body, place, "body", (*functions, statement), problem)
+        elif isinstance(statement, ast.ClassDef):
+            problem = trouble or ("app-in-class", "The app is made inside a class.")
+            yield from _statements(statement.body, place, "body", functions, problem)
+        else:
+            problem = trouble or (
+                "app-conditional",
+                "The app is made inside an `if`, `try`, `with` or loop.",
+            )
+            for name, inner in blocks(statement):
+                yield from _statements(inner, place, name, functions, problem)
+
+
+def _without_subapps(module: Module, made: list[_Made]) -> list[_Made]:
+    """Leaves out apps that another app of this file mounts: requests reach them through it."""
+    names = {m.name for m in made if m.name}
+    mounted = set()
+    for node in ast.walk(module.tree):
+        match node:
+            case ast.Call(func=ast.Attribute(value=ast.Name(id=owner), attr="mount")) if (
+                owner in names
+            ):
+                given = argument(node, 1, "app")
+                if isinstance(given, ast.Name) and given.id in names and given.id != owner:
+                    mounted.add(given.id)
+    return [m for m in made if m.name not in mounted] or made
+
+
+def _mounts_mcp(module: Module, made: _Made) -> bool:
+    for node in ast.walk(module.tree):
+        match node:
+            case ast.Call(func=ast.Attribute(value=ast.Name(id=owner), attr="mount")) if (
+                owner == made.name
+            ):
+                if "mcp" in ast.unparse(node).lower():
+                    return True
+    return False
+
+
+def _several(made: list[_Made]) -> Reason:
+    names = {m.name for m in made}
+    lines = ", ".join(str(m.call.lineno) for m in made)
+    if len(names) == 1 and None not in names:
+        return Reason(
+            "app-bound-twice",
+            f"`{made[0].name} = FastAPI(...)` stands more than once (lines {lines}).",
+            "Keep one of them, or move one into a file of its own, and run apply again.",
+            made[1].call.lineno,
+        )
+    known = ", ".join(f"`{m.name}`" for m in made if m.name) or "none of them has a name"
+    return Reason(
+        "several-apps",
+        f"Several FastAPI apps are made here (lines {lines}): {known}.",
+        "Name the one that serves MCP: --app NAME.",
+        made[0].call.lineno,
+    )
+
+
+def _none(module: Module) -> Reason:
+    """Why there is no FastAPI() call to be found, told from what the file has instead."""
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.ClassDef) and any(
+            module.names.origin(base) in FASTAPI for base in node.bases
+        ):
+            return Reason(
+                "app-subclass",
+                f"The app is made from a subclass of FastAPI, `{node.name}`.",
+                "Make the app with FastAPI(...) itself, or guard the mount by hand: "
+                'app.mount("/mcp", ScalekitAuthMiddleware(mcp_app)).',
+                node.lineno,
+            )
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.Call) and module.names.called(node) in FASTMCP:
+            return Reason(
+                "plain-fastmcp",
+                "This is a FastMCP server of its own; there is no FastAPI app to retrofit.",
+                _PROVIDER,
+                node.lineno,
+            )
+    imported = module.names.imported.get("app")
+    if imported:
+        return Reason(
+            "app-elsewhere",
+            f"No FastAPI() call here: `app` is imported from `{imported.rpartition('.')[0]}`.",
+            "Run apply on the file that makes the app.",
+        )
+    return Reason(
+        "no-fastapi",
+        "No FastAPI() call in this file.",
+        "Run apply on the file that makes the app. For a FastMCP server without FastAPI: "
+        + _PROVIDER,
+    )

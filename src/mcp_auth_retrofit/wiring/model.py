@@ -1,0 +1,157 @@
+"""What an entrypoint is made of: frozen facts, each with the place where it stands."""
+
+import ast
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from mcp_auth_retrofit.wiring.names import Module, Names
+
+Step = tuple[str, int]
+Place = tuple[Step, ...]
+"""A statement's way down from the module: (list field, index) by (list field, index).
+
+LibCST has the same statements in the same order, so a place leads to the same statement there.
+"""
+
+Kind = Literal["route", "websocket", "router", "mount", "frontend", "opaque"]
+
+
+@dataclass(frozen=True, eq=False)
+class App:
+    """`name = FastAPI(...)`."""
+
+    name: str
+    place: Place
+    call: ast.Call
+    line: int
+    """1-based line of the call."""
+    function: ast.FunctionDef | ast.AsyncFunctionDef | None
+    """The factory that makes it; None at module level."""
+
+    @property
+    def block(self) -> Place:
+        """The list of statements in which the app is made."""
+        return self.place[:-1]
+
+    @property
+    def open_ended(self) -> bool:
+        """`FastAPI(**kwargs)`: any keyword, `lifespan=` too, may hide in it."""
+        return any(k.arg is None for k in self.call.keywords) or any(
+            isinstance(a, ast.Starred) for a in self.call.args
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Registration:
+    """One thing the app's router is given, in the order in which it is given."""
+
+    kind: Kind
+    path: str | None
+    """Starlette's path pattern; for a mount its prefix; None when it can't be read."""
+    methods: frozenset[str] | None
+    """None: any method."""
+    place: Place
+    line: int
+    function: bool = False
+    """Registered inside a function that is called at `place`."""
+
+    def top(self, block: Place) -> int:
+        """The index, in `block`, of the statement that registers it."""
+        return self.place[len(block)][1]
+
+
+@dataclass(frozen=True, eq=False)
+class Server:
+    """`mcp = FastMCP(...)`, or a name that the user says is one (`call` is None)."""
+
+    name: str
+    place: Place | None
+    call: ast.Call | None
+    line: int
+
+
+@dataclass(frozen=True, eq=False)
+class McpApp:
+    """`mcp_app = mcp.http_app(...)`."""
+
+    name: str
+    place: Place
+    call: ast.Call
+    server: str
+    line: int
+
+
+@dataclass(frozen=True, eq=False)
+class Mount:
+    """`app.mount(path, X)`, where X is an MCP app that was proved to be one."""
+
+    path: str | None
+    """Without a final slash, so "" is the root; None when it is no literal."""
+    place: Place
+    call: ast.Call
+    line: int
+    mcp_app: str | None
+    """The variable that is mounted; None when `http_app()` is called inside the mount."""
+    inline: ast.Call | None
+    server: str
+    guarded: bool
+    """It stands inside our ScalekitAuthMiddleware."""
+
+
+@dataclass(frozen=True, eq=False)
+class Lifespan:
+    """How the app's start and end are wired today."""
+
+    value: ast.expr | None
+    """What stands behind `lifespan=`; None when nothing or None does."""
+    keyword: ast.keyword | None
+    handlers: tuple[int, ...]
+    """Lines of `on_event`, `on_startup=`, `router.on_startup`, `add_event_handler`."""
+    assigned: tuple[tuple[Place, int], ...]
+    """Where `app.router.lifespan_context` is set: place and line."""
+    text: ast.AST | None
+    """The function or expression that runs, as far as it can be read in this file."""
+    decorated: bool
+    """Known to be made by `contextlib.asynccontextmanager`."""
+
+
+@dataclass(frozen=True, eq=False)
+class Ours:
+    """What an earlier run of this tool left in the file."""
+
+    imported: dict[str, str]
+    """Our names and how the file spells them, e.g. {"ScalekitAuthMiddleware": "Guard"}."""
+    metadata: Place | None = None
+    bare_path: tuple[Place, str | None] | None = None
+    everywhere: Place | None = None
+    """`app.user_middleware.append(Middleware(ScalekitAuthMiddleware, ...))`."""
+    public: tuple[str, ...] = ()
+    settings_lifespan: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Entrypoint:
+    """One file, read."""
+
+    path: Path
+    tree: ast.Module
+    app: App
+    registrations: tuple[Registration, ...]
+    servers: tuple[Server, ...]
+    mcp_apps: tuple[McpApp, ...]
+    mounts: tuple[Mount, ...]
+    lifespan: Lifespan
+    ours: Ours
+    stops: tuple[tuple[int, int], ...]
+    """(index in the app's block, line) of what must come after every registration."""
+    cors: tuple[int, ...]
+    """Lines that add CORSMiddleware."""
+    size: int
+    """Number of statements in the app's block."""
+    names: Names
+
+    @property
+    def module(self) -> Module:
+        """The file as the name rules see it."""
+        return Module(self.path, self.tree, self.names)

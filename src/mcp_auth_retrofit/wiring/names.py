@@ -1,0 +1,162 @@
+"""What a name stands for: imports and their aliases, names bound once, literals behind names."""
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+FASTAPI = frozenset({"fastapi.FastAPI", "fastapi.applications.FastAPI"})
+FASTMCP = frozenset({"fastmcp.FastMCP", "fastmcp.server.FastMCP", "fastmcp.server.server.FastMCP"})
+OFFICIAL = frozenset(
+    {
+        "mcp.server.FastMCP",
+        "mcp.server.fastmcp.FastMCP",
+        "mcp.server.fastmcp.server.FastMCP",
+        "mcp.server.MCPServer",
+        "mcp.server.mcpserver.MCPServer",
+    }
+)
+HELPER = "scalekit_auth"
+GUARD = "ScalekitAuthMiddleware"
+
+
+class Names:
+    """The names of one module.
+
+    An import counts wherever it stands, since real files import in `try:`, `if` and factories;
+    a name that is also bound by something else stands for nothing we can be sure of.
+    """
+
+    def __init__(self, tree: ast.Module) -> None:
+        self.imported: dict[str, str] = {}
+        self.bound: dict[str, list[ast.AST]] = {}
+        self.taken: set[str] = set()
+        self.strings: dict[str, str] = {}
+        for node in ast.walk(tree):
+            self._note(node)
+        for statement in tree.body:
+            match statement:
+                case ast.Assign(
+                    targets=[ast.Name(id=name)], value=ast.Constant(value=str(text))
+                ) | (
+                    ast.AnnAssign(target=ast.Name(id=name), value=ast.Constant(value=str(text)))
+                ) if len(self.bound.get(name, ())) == 1:
+                    self.strings[name] = text
+
+    def _note(self, node: ast.AST) -> None:
+        match node:
+            case ast.Import(names=names):
+                for alias in names:
+                    local = alias.asname or alias.name.partition(".")[0]
+                    self._import(local, alias.name if alias.asname else local)
+            case ast.ImportFrom(names=names, module=module, level=level):
+                for alias in names:
+                    origin = "." * level + (module or "")
+                    joint = "" if origin.endswith(".") else "."
+                    self._import(alias.asname or alias.name, f"{origin}{joint}{alias.name}")
+            case ast.Name(id=name, ctx=context):
+                self.taken.add(name)
+                if not isinstance(context, ast.Load):
+                    self.bound.setdefault(name, []).append(node)
+            case (
+                ast.FunctionDef(name=name)
+                | ast.AsyncFunctionDef(name=name)
+                | ast.ClassDef(name=name)
+            ):
+                self._bind(name, node)
+            case ast.arg(arg=name):
+                # A parameter hides the outer name only inside its function.
+                self.taken.add(name)
+            case ast.ExceptHandler(name=str(name)):
+                self._bind(name, node)
+            case ast.Global(names=names) | ast.Nonlocal(names=names):
+                self.taken.update(names)
+            case ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)):
+                self._bind(name, node)
+
+    def _import(self, local: str, origin: str) -> None:
+        self.taken.add(local)
+        self.imported.setdefault(local, origin)
+
+    def _bind(self, name: str, node: ast.AST) -> None:
+        self.taken.add(name)
+        self.bound.setdefault(name, []).append(node)
+
+    def origin(self, expression: ast.AST | None) -> str | None:
+        """The dotted name behind `fa.FastAPI`, through the file's imports; None when unsure."""
+        match expression:
+            case ast.Name(id=name):
+                return self.imported.get(name) if name not in self.bound else None
+            case ast.Attribute(value=value, attr=attr):
+                inner = self.origin(value)
+                return f"{inner}.{attr}" if inner else None
+        return None
+
+    def called(self, expression: ast.AST | None) -> str | None:
+        """The dotted name of what a call calls."""
+        return self.origin(expression.func) if isinstance(expression, ast.Call) else None
+
+    def text(self, expression: ast.AST | None) -> str | None:
+        """A literal string, or a module constant that is bound to one and to nothing else."""
+        match expression:
+            case ast.Constant(value=str(text)):
+                return text
+            case ast.Name(id=name):
+                return self.strings.get(name)
+        return None
+
+    def local_name(self, origins: frozenset[str]) -> str | None:
+        """How the file itself spells one of these: `FastMCP`, `fastmcp.FastMCP`, an alias."""
+        for local, origin in self.imported.items():
+            if local in self.bound:
+                continue
+            if origin in origins:
+                return local
+            for wanted in sorted(origins):
+                if wanted.startswith(origin + "."):
+                    return local + wanted[len(origin) :]
+        return None
+
+
+@dataclass(frozen=True, eq=False)
+class Module:
+    """One source file, parsed."""
+
+    path: Path
+    tree: ast.Module
+    names: Names
+
+
+def argument(call: ast.Call, position: int | None, keyword: str) -> ast.expr | None:
+    """A call's argument by position or by name."""
+    for given in call.keywords:
+        if given.arg == keyword:
+            return given.value
+    if position is not None and position < len(call.args):
+        return call.args[position]
+    return None
+
+
+def blocks(statement: ast.stmt) -> Iterator[tuple[str, list[ast.stmt]]]:
+    """The lists of statements directly inside one that runs them in its own scope."""
+    if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        return
+    for field in ("body", "orelse", "finalbody"):
+        inner = getattr(statement, field, None)
+        if inner:
+            yield field, inner
+    for index, handler in enumerate(getattr(statement, "handlers", ())):
+        yield f"handlers.{index}", handler.body
+    for index, case in enumerate(getattr(statement, "cases", ())):
+        yield f"cases.{index}", case.body
+
+
+def is_main_guard(statement: ast.stmt) -> bool:
+    """`if __name__ == "__main__":`, either way round."""
+    match statement:
+        case ast.If(
+            test=ast.Compare(left=left, ops=[ast.Eq()], comparators=[right]),
+        ):
+            sides = {ast.dump(left), ast.dump(right)}
+            return ast.dump(ast.Name("__name__", ast.Load())) in sides
+    return False

@@ -1,0 +1,160 @@
+"""Builds the model of one entrypoint: the only way into this package from above."""
+
+import ast
+from pathlib import Path
+
+from mcp_auth_retrofit.results import Reason, Refused
+from mcp_auth_retrofit.wiring import siblings
+from mcp_auth_retrofit.wiring.apps import find_app
+from mcp_auth_retrofit.wiring.mcp import (
+    find_mcp_apps,
+    find_mounts,
+    find_servers,
+    refuse_other_ways,
+    visible,
+)
+from mcp_auth_retrofit.wiring.model import App, Entrypoint, Lifespan, Ours
+from mcp_auth_retrofit.wiring.names import GUARD, HELPER, Module, Names, argument
+from mcp_auth_retrofit.wiring.scan import Scan, scan
+
+
+def read(
+    path: Path, tree: ast.Module, app: str | None = None, mcp: str | None = None
+) -> Entrypoint:
+    """Reads an entrypoint whose source is already parsed.
+
+    `app` and `mcp` name the app and the server where the file has several.
+    Raises Refused (with code, line, reason and way out) where the file can't be followed.
+    """
+    module = Module(path.resolve(), tree, Names(tree))
+    found = find_app(module, app)
+    refuse_other_ways(module)
+    statements = found.function.body if found.function else tree.body
+    seen = scan(module, found.name, found.block, statements, found.place[-1][1])
+    servers = find_servers(module, found, mcp)
+    mcp_apps = find_mcp_apps(module, found, servers)
+    return Entrypoint(
+        path=module.path,
+        tree=tree,
+        app=found,
+        registrations=tuple(seen.registrations),
+        servers=tuple(servers),
+        mcp_apps=tuple(mcp_apps),
+        mounts=tuple(find_mounts(module, seen, servers, mcp_apps)),
+        lifespan=_lifespan(module, found, seen),
+        ours=_ours(module, seen),
+        stops=tuple(seen.stops),
+        cors=(*seen.cors, *_constructor_cors(module, found)),
+        size=len(statements),
+        names=module.names,
+    )
+
+
+def _constructor_cors(module: Module, app: App) -> list[int]:
+    given = argument(app.call, None, "middleware")
+    if given is None:
+        return []
+    return [
+        node.lineno
+        for node in ast.walk(given)
+        if isinstance(node, ast.Name | ast.Attribute)
+        and (module.names.origin(node) or "").endswith(".CORSMiddleware")
+    ]
+
+
+def _lifespan(module: Module, app: App, seen: Scan) -> Lifespan:
+    keyword = next((k for k in app.call.keywords if k.arg == "lifespan"), None)
+    value = keyword.value if keyword else None
+    if isinstance(value, ast.Constant) and value.value is None:
+        value = None
+    handlers = [
+        k.value.lineno
+        for k in app.call.keywords
+        if k.arg in ("on_startup", "on_shutdown")
+        and not (isinstance(k.value, ast.Constant) and k.value.value is None)
+    ]
+    text: ast.AST | None = value
+    decorated = False
+    owner = module
+    if isinstance(value, ast.Name | ast.Attribute):
+        followed = siblings.follow(module, value)
+        name = value.id if isinstance(value, ast.Name) else ""
+        if followed is not None:
+            owner, name = followed
+        defined = [
+            node
+            for node in owner.names.bound.get(name, [])
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        ]
+        if len(defined) == 1:
+            text = defined[0]
+            decorated = any(
+                (owner.names.origin(d) or "").endswith(".asynccontextmanager")
+                for d in defined[0].decorator_list
+            )
+    return Lifespan(
+        value, keyword, (*handlers, *seen.handlers), tuple(seen.assigned), text, decorated
+    )
+
+
+def _ours(module: Module, seen: Scan) -> Ours:
+    origins = {
+        origin.rpartition(".")[2]: local
+        for local, origin in module.names.imported.items()
+        if origin.lstrip(".").rpartition(".")[0].endswith(HELPER)
+    }
+    metadata = bare = everywhere = None
+    public: tuple[str, ...] = ()
+    for call, name, place in seen.ours:
+        if name == "add_protected_resource_metadata":
+            metadata = place
+        elif name == "answer_bare_path":
+            bare = (place, module.names.text(argument(call, 1, "path")))
+        elif name == GUARD:
+            everywhere = place
+            given = argument(call, None, "public")
+            if isinstance(given, ast.Tuple | ast.List):
+                public = tuple(str(e.value) for e in given.elts if isinstance(e, ast.Constant))
+    used = any(
+        isinstance(node, ast.Name) and node.id == origins.get("require_settings")
+        for node in ast.walk(module.tree)
+    )
+    return Ours(origins, metadata, bare, everywhere, public, used)
+
+
+def runs_mcp(entry: Entrypoint, names: set[str]) -> bool:
+    """Whether something in the file already enters the lifespan of one of these MCP objects.
+
+    `names` are the variables of the MCP app and of its server. Entering twice is an error with
+    older FastMCP, so whoever does it by himself is left alone.
+    """
+    places = {place for place, _ in entry.lifespan.assigned}
+    texts: list[ast.AST] = [t for t in (entry.lifespan.value, entry.lifespan.text) if t]
+    texts += [s for s, place in visible(entry.module, entry.app) if place in places]
+    for text in texts:
+        for node in ast.walk(text):
+            match node:
+                case ast.Attribute(value=ast.Name(id=name), attr="lifespan" | "session_manager"):
+                    if name in names:
+                        return True
+                case ast.Attribute(
+                    value=ast.Attribute(value=ast.Name(id=name), attr="router"),
+                    attr="lifespan_context" | "lifespan",
+                ) if name in names:
+                    return True
+    return False
+
+
+def refuse_mounted_twice(entry: Entrypoint) -> None:
+    """Several MCP mounts mean several resources, one audience each."""
+    if len(entry.mounts) > 1:
+        raise Refused(
+            Reason(
+                "several-mcp-mounts",
+                "Several MCP apps are mounted here, and each would need its own audience: lines "
+                + ", ".join(str(m.line) for m in entry.mounts)
+                + ".",
+                "Guard them by hand, or serve them from one server (FastMCP.mount).",
+                entry.mounts[1].line,
+            )
+        )

@@ -1,0 +1,311 @@
+"""Walking an app's block in the order in which it runs, and noting what is done to the app."""
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from mcp_auth_retrofit.wiring import siblings
+from mcp_auth_retrofit.wiring.model import Place, Registration
+from mcp_auth_retrofit.wiring.names import GUARD, HELPER, Module, argument, blocks, is_main_guard
+from mcp_auth_retrofit.wiring.routers import REGISTERS, registered, target, verb_on
+
+_HARMLESS = (
+    "fastapi_pagination.",
+    "logfire.",
+    "opentelemetry.",
+    "prometheus_fastapi_instrumentator.",
+    "sentry_sdk.",
+    "fastapi.testclient.",
+    "starlette.testclient.",
+)
+_BUILTINS = frozenset(
+    {"print", "isinstance", "id", "repr", "type", "getattr", "setattr", "hasattr"}
+)
+_SERVES = frozenset({"run", "serve", "run_with", "mount_gradio_app"})
+_DEPTH = 4
+
+
+@dataclass
+class Scan:
+    """What was seen, in the order in which it happens."""
+
+    module: Module
+    app: str
+    block: Place
+    registrations: list[Registration] = field(default_factory=list)
+    stops: list[tuple[int, int]] = field(default_factory=list)
+    handlers: list[int] = field(default_factory=list)
+    assigned: list[tuple[Place, int]] = field(default_factory=list)
+    cors: list[int] = field(default_factory=list)
+    calls: list[tuple[ast.Call, str, Place]] = field(default_factory=list)
+    """(call, verb, place): every `app.verb(...)` in the block itself."""
+    rebound: list[int] = field(default_factory=list)
+    ours: list[tuple[ast.Call, str, Place]] = field(default_factory=list)
+    """(call, name, place) of what this tool wrote earlier."""
+
+
+@dataclass(frozen=True)
+class _Frame:
+    """Whose code is being walked: under which names it knows the app, and where it is called."""
+
+    place: Place
+    owners: set[str]
+    module: Module
+    depth: int = 0
+    """0 in the block itself; deeper inside functions that the block calls."""
+
+
+def scan(module: Module, app: str, block: Place, statements: list[ast.stmt], after: int) -> Scan:
+    """Everything done to `app` in its block behind the statement that makes it."""
+    seen = Scan(module, app, block)
+    for index, statement in enumerate(statements):
+        if index <= after:
+            continue
+        place = (*block, ("body", index))
+        if is_main_guard(statement):
+            seen.stops.append((index, statement.lineno))
+            continue
+        _statement(seen, statement, place, {app})
+    return seen
+
+
+def _statement(seen: Scan, statement: ast.stmt, place: Place, owners: set[str]) -> None:
+    top = place[len(seen.block)][1]
+    _ends(seen, statement, top, owners)
+    _assigns(seen, statement, place, owners)
+    for call in _own_calls(statement):
+        _call(seen, call, _Frame(place, owners, seen.module))
+    for name, inner in blocks(statement):
+        for index, child in enumerate(inner):
+            _statement(seen, child, (*place, (name, index)), owners)
+
+
+def _own_calls(statement: ast.stmt) -> Iterator[ast.Call]:
+    """The calls that a statement itself makes: not those of its inner blocks, not those of a
+    function it defines (but those of its decorators)."""
+    if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        roots: list[ast.AST] = list(statement.decorator_list)
+    else:
+        inner = {id(child) for _, body in blocks(statement) for child in body}
+        roots = [c for c in ast.iter_child_nodes(statement) if id(c) not in inner]
+        roots = [c for c in roots if not isinstance(c, ast.ExceptHandler | ast.match_case)]
+    calls: list[ast.Call] = []
+    pending = roots
+    while pending:
+        node = pending.pop()
+        if isinstance(node, ast.Lambda):
+            continue
+        if isinstance(node, ast.Call):
+            calls.append(node)
+        pending.extend(ast.iter_child_nodes(node))
+    # An argument is evaluated before the call that takes it: inner calls end earlier.
+    return iter(sorted(calls, key=lambda c: (c.end_lineno or 0, c.end_col_offset or 0)))
+
+
+def _ends(seen: Scan, statement: ast.stmt, top: int, owners: set[str]) -> None:
+    """What must come after every registration: `return app`, serving it, wrapping it."""
+    value = getattr(statement, "value", None)
+    match statement:
+        case ast.Return() if _mentions(value, owners):
+            seen.stops.append((top, statement.lineno))
+        case ast.Expr(value=ast.Yield() | ast.YieldFrom()) if _mentions(value, owners):
+            seen.stops.append((top, statement.lineno))
+        case ast.Expr(value=ast.Call() as call) if _hands(call, owners) and _verb(call) in _SERVES:
+            seen.stops.append((top, statement.lineno))
+        case ast.Assign() | ast.AnnAssign():
+            made = target(statement)
+            if isinstance(made, ast.Name) and made.id in owners:
+                seen.rebound.append(statement.lineno)
+                seen.stops.append((top, statement.lineno))
+            elif isinstance(value, ast.Call) and _hands(value, owners) and _wraps(seen, value):
+                seen.stops.append((top, statement.lineno))
+
+
+def _wraps(seen: Scan, call: ast.Call) -> bool:
+    name = seen.module.names.called(call) or ""
+    return name.endswith(("Middleware", "ASGIApp", "Mangum", "SocketManager")) or name in {
+        "asgiref.wsgi.WsgiToAsgi",
+        "a2wsgi.ASGIMiddleware",
+    }
+
+
+def _assigns(seen: Scan, statement: ast.stmt, place: Place, owners: set[str]) -> None:
+    if not isinstance(statement, ast.Assign):
+        return
+    for made in statement.targets:
+        match made:
+            case ast.Attribute(
+                value=ast.Attribute(value=ast.Name(id=name), attr="router"),
+                attr="lifespan_context",
+            ) if name in owners:
+                seen.assigned.append((place, statement.lineno))
+
+
+def _call(seen: Scan, call: ast.Call, frame: _Frame) -> None:
+    verb = verb_on(frame.owners, call)
+    if verb:
+        _verb_call(seen, call, verb, frame)
+        return
+    if _list_call(seen, call, frame) or _our_call(seen, call, frame):
+        return
+    handed = _hands(call, frame.owners)
+    body = _function(frame.module, call)
+    if body is not None and frame.depth < _DEPTH:
+        module, function = body
+        owners = _parameters(function, call, frame.owners)
+        if module is frame.module and seen.block == () and not handed:
+            owners |= frame.owners - _local_names(function)
+        if owners:
+            inner = _Frame(frame.place, owners, module, frame.depth + 1)
+            for statement in function.body:
+                _inner(seen, statement, inner)
+    elif handed and not _is_harmless(call, frame.module):
+        seen.registrations.append(_opaque(call, frame))
+
+
+def _inner(seen: Scan, statement: ast.stmt, frame: _Frame) -> None:
+    """The same walk inside a function that the block calls: everything happens at its call."""
+    for call in _own_calls(statement):
+        _call(seen, call, frame)
+    for _, inner in blocks(statement):
+        for child in inner:
+            _inner(seen, child, frame)
+
+
+def _verb_call(seen: Scan, call: ast.Call, verb: str, frame: _Frame) -> None:
+    if frame.depth == 0:
+        seen.calls.append((call, verb, frame.place))
+    if verb in REGISTERS:
+        for kind, path, methods in registered(call, verb, frame.module):
+            seen.registrations.append(
+                Registration(kind, path, methods, frame.place, call.lineno, frame.depth > 0)
+            )
+    elif verb in ("on_event", "add_event_handler"):
+        seen.handlers.append(call.lineno)
+    elif verb == "add_middleware" and _is_cors(call, frame.module):
+        seen.cors.append(call.lineno)
+
+
+def _is_cors(call: ast.Call, module: Module) -> bool:
+    given = argument(call, 0, "middleware_class")
+    return (module.names.origin(given) or "").endswith(".CORSMiddleware")
+
+
+def _list_call(seen: Scan, call: ast.Call, frame: _Frame) -> bool:
+    """`app.router.on_startup.append(f)`, `app.router.routes.append(...)`, `app.routes.insert()`."""
+    match call.func:
+        case ast.Attribute(value=ast.Attribute(attr=held, value=owner)):
+            base = owner.value if isinstance(owner, ast.Attribute) else owner
+            if isinstance(base, ast.Name) and base.id in frame.owners:
+                if held in ("on_startup", "on_shutdown"):
+                    seen.handlers.append(call.lineno)
+                elif held == "routes":
+                    seen.registrations.append(
+                        Registration("opaque", None, None, frame.place, call.lineno)
+                    )
+                return True
+    return False
+
+
+def _our_call(seen: Scan, call: ast.Call, frame: _Frame) -> bool:
+    """What an earlier run wrote is ours: it stands in nobody's way."""
+    for expression, is_guard in ((call.func, False), (argument(call, 0, "cls"), True)):
+        holder, _, name = (frame.module.names.origin(expression) or "").rpartition(".")
+        if holder.lstrip(".").rpartition(".")[2] == HELPER:
+            if is_guard or name != GUARD:
+                seen.ours.append((call, name, frame.place))
+            return True
+    return False
+
+
+def _opaque(call: ast.Call, frame: _Frame) -> Registration:
+    if _verb(call) == "mount_gradio_app":
+        path = frame.module.names.text(argument(call, 2, "path"))
+        if path is not None:
+            return Registration("mount", path.rstrip("/"), None, frame.place, call.lineno)
+    return Registration("opaque", None, None, frame.place, call.lineno, frame.depth > 0)
+
+
+def _verb(call: ast.Call) -> str:
+    return call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+
+
+def _is_harmless(call: ast.Call, module: Module) -> bool:
+    """Takes the app and registers nothing that could stand in anybody's way."""
+    if isinstance(call.func, ast.Name) and call.func.id in _BUILTINS:
+        return True
+    innermost: ast.AST = call
+    while isinstance(innermost, ast.Call | ast.Attribute):
+        origin = module.names.origin(innermost)
+        if origin:
+            return origin.startswith(_HARMLESS)
+        innermost = innermost.func if isinstance(innermost, ast.Call) else innermost.value
+    origin = module.names.origin(innermost) or ""
+    return origin.startswith(_HARMLESS)
+
+
+def _hands(call: ast.Call, owners: set[str]) -> bool:
+    """Whether the app itself, or its router, is an argument."""
+    given = [*call.args, *(keyword.value for keyword in call.keywords)]
+    return any(_is_app(value, owners) for value in given)
+
+
+def _is_app(value: ast.expr, owners: set[str]) -> bool:
+    match value:
+        case ast.Name(id=name) | ast.Attribute(value=ast.Name(id=name), attr="router"):
+            return name in owners
+        case ast.Starred(value=inner):
+            return _is_app(inner, owners)
+    return False
+
+
+def _mentions(value: ast.AST | None, owners: set[str]) -> bool:
+    return value is not None and any(
+        isinstance(node, ast.Name) and node.id in owners for node in ast.walk(value)
+    )
+
+
+def _function(
+    module: Module, call: ast.Call
+) -> tuple[Module, ast.FunctionDef | ast.AsyncFunctionDef] | None:
+    """The function a call runs, when it stands in this file or in a module of the project."""
+    if not isinstance(call.func, ast.Name | ast.Attribute):
+        return None
+    if isinstance(call.func, ast.Name):
+        own = module.names.bound.get(call.func.id, [])
+        if len(own) == 1 and isinstance(own[0], ast.FunctionDef):
+            return module, own[0]
+    found = siblings.follow(module, call.func)
+    if found is None:
+        return None
+    other, name = found
+    defined = other.names.bound.get(name, [])
+    if len(defined) == 1 and isinstance(defined[0], ast.FunctionDef):
+        return other, defined[0]
+    return None
+
+
+def _parameters(
+    function: ast.FunctionDef | ast.AsyncFunctionDef, call: ast.Call, owners: set[str]
+) -> set[str]:
+    """The names under which a function knows the app it is handed."""
+    positional = [*function.args.posonlyargs, *function.args.args]
+    names = {
+        parameter.arg
+        for parameter, given in zip(positional, call.args, strict=False)
+        if _is_app(given, owners)
+    }
+    return names | {k.arg for k in call.keywords if k.arg and _is_app(k.value, owners)}
+
+
+def _local_names(function: ast.FunctionDef | ast.AsyncFunctionDef) -> set[str]:
+    arguments = {node.arg for node in ast.walk(function) if isinstance(node, ast.arg)}
+    stored = {
+        node.id
+        for node in ast.walk(function)
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+    }
+    shared = {
+        name for node in ast.walk(function) if isinstance(node, ast.Global) for name in node.names
+    }
+    return (arguments | stored) - shared

@@ -1,0 +1,51 @@
+"""Reading (never running) the project's other modules that an entrypoint imports from."""
+
+import ast
+from functools import lru_cache
+from pathlib import Path
+
+from mcp_auth_retrofit.wiring.names import Module, Names
+
+_MARKS = ("pyproject.toml", "setup.py", "setup.cfg", "requirements.txt", ".git")
+
+
+def roots(entry: Path) -> list[Path]:
+    """Where an absolute import may start: the file's folder and those above, up to the project."""
+    found = []
+    for folder in entry.parents:
+        found += [folder, folder / "src"]
+        if any((folder / mark).exists() for mark in _MARKS):
+            break
+    return found
+
+
+def find(entry: Path, origin: str) -> tuple[Path, str] | None:
+    """The file and the name in it that a dotted origin (`.routers.users.router`) leads to."""
+    dots = len(origin) - len(origin.lstrip("."))
+    parts = origin[dots:].split(".")
+    starts = [entry.parents[dots - 1]] if 0 < dots <= len(entry.parents) else roots(entry)
+    for start in starts:
+        for split in range(len(parts) - 1, 0, -1):
+            stem = start.joinpath(*parts[:split])
+            for candidate in (stem.with_suffix(".py"), stem / "__init__.py"):
+                if split == len(parts) - 1 and candidate.is_file() and candidate != entry:
+                    return candidate, parts[-1]
+    return None
+
+
+@lru_cache(maxsize=64)
+def parse(path: Path) -> Module | None:
+    """A module of the project; None when it can't be read."""
+    try:
+        tree = ast.parse(path.read_bytes())
+    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+    return Module(path, tree, Names(tree))
+
+
+def follow(module: Module, expression: ast.AST | None) -> tuple[Module, str] | None:
+    """The module of the project that an imported name comes from, and its name there."""
+    origin = module.names.origin(expression)
+    found = find(module.path, origin) if origin else None
+    parsed = parse(found[0]) if found else None
+    return (parsed, found[1]) if found and parsed else None
