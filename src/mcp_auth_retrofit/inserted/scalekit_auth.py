@@ -1,0 +1,433 @@
+# scalekit_auth.py, format 1, written by mcp-auth-retrofit: Scalekit sign-in for an MCP server.
+"""Lets only requests with a Scalekit access token reach the MCP server.
+
+Settings, from the environment or else from the nearest `.env` at or above this file: SK_ENV_URL,
+SK_CLIENT_ID, SK_CLIENT_SECRET, EXPECTED_AUDIENCE, PROTECTED_RESOURCE_METADATA (JSON, from the
+Scalekit dashboard); optional: MCP_ALLOWED_ORIGINS, MCP_REQUIRED_SCOPES (by comma or space).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import functools
+import importlib
+import inspect
+import json
+import logging
+import os
+import re
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from concurrent.futures import Future
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, quote, unquote, urlsplit
+
+import jwt
+from dotenv import dotenv_values
+from fastmcp.server.auth.auth import AccessToken
+from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
+from starlette.applications import Starlette
+from starlette.authentication import AuthCredentials
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+log = logging.getLogger("scalekit_auth")
+
+WELL_KNOWN = "/.well-known/oauth-protected-resource"
+LOOPBACK = r"https?://(?:localhost|127\.0\.0\.1|\[::1\])(?::\d+)?"
+URL = rf'(?:https://(?:[\w.-]+|\[[\da-f:.]+\])(?::\d+)?|{LOOPBACK})(?:/(?:(?!["#?\\])[!-~])*)?'
+NO_STORE = {"Cache-Control": "no-store"}
+BUSY = {"Cache-Control": "no-store", "Retry-After": "5"}
+PREFLIGHT = {
+    "Access-Control-Allow-Methods": "GET, POST, DELETE, OPTIONS",
+    "Access-Control-Allow-Headers": "authorization, content-type, mcp-protocol-version, "
+    "mcp-session-id, mcp-method, mcp-name, last-event-id",
+}
+
+
+class Answer(Exception):
+    """An answer that the guard gives itself instead of the app."""
+
+    def __init__(self, status: int, headers: dict[str, str], error: str = "", text: str = ""):
+        body = {"error": error, "error_description": text} if text else {"error": error}
+        self.response = JSONResponse(body, status, headers) if error else Response("", 204, headers)
+
+
+class Settings:
+    """The settings, checked. Raises one RuntimeError that names all that is wrong with them."""
+
+    def __init__(self) -> None:
+        folders = Path(__file__).absolute().parents
+        dotenv = next((d / ".env" for d in folders if (d / ".env").is_file()), None)
+        file = dotenv_values(dotenv) if dotenv else {}
+        wrong = []
+
+        def read(name: str) -> str:
+            return (os.environ.get(name) or file.get(name) or "").strip()
+
+        def need(name: str, pattern: str = "(?s:.+)", must: str = "") -> str:
+            value = read(name)
+            if not re.fullmatch(pattern, value, re.I | re.A):
+                wrong.append(f"{name} {must if value else 'is missing'}")
+            return value
+
+        https = "must be an https URL (http only on localhost)"
+        env_url = need("SK_ENV_URL", URL, https).rstrip("/")
+        credentials = env_url, need("SK_CLIENT_ID"), need("SK_CLIENT_SECRET")
+        audience = need("EXPECTED_AUDIENCE", rf"{URL}|res_\w+", f"{https} or a res_ id")
+        raw = need("PROTECTED_RESOURCE_METADATA")
+        self.origins = read("MCP_ALLOWED_ORIGINS").replace(",", " ").lower().split()
+        self.scopes = read("MCP_REQUIRED_SCOPES").replace(",", " ").split()
+        if not all(re.fullmatch(r"[!#-\[\]-~]+", name) for name in self.scopes):
+            wrong.append("MCP_REQUIRED_SCOPES holds a character that no scope may have")
+        try:
+            metadata = json.loads(raw or "{}")
+            resource, servers = metadata["resource"], [*metadata["authorization_servers"]]
+            good = servers and all(re.fullmatch(URL, u, re.I | re.A) for u in (resource, *servers))
+        except (ValueError, TypeError, KeyError, RecursionError):
+            good = False
+        if raw and not good:
+            wrong.append(
+                "PROTECTED_RESOURCE_METADATA must be a JSON object with this server's URL as "
+                "`resource` and at least one URL in `authorization_servers`, https or on localhost"
+            )
+        if wrong:
+            raise RuntimeError(
+                f"Scalekit settings: {'; '.join(wrong)}. "
+                "Set them in the environment or in a .env file beside scalekit_auth.py."
+            )
+        # Members without a value are left out (RFC 9728, 3.2).
+        self.metadata = {k: v for k, v in metadata.items() if v is not None and v != []}
+        parts = urlsplit(resource)
+        self.origin = f"{parts.scheme}://{parts.netloc}".lower()
+        self.path = parts.path if parts.path != "/" else ""
+        # Scalekit is moving from the first issuer to the second. The resource's id is as good an
+        # audience as its URL: tokens with either are minted for this resource alone.
+        ids = re.findall(rf"(?m)^{re.escape(env_url)}/resources/([^/\n]+)/?$", "\n".join(servers))
+        issuers = [env_url, *(f"{env_url}/resources/{id}" for id in ids)]
+        self.keys = Keys(credentials, issuers, [audience, *ids])
+
+    def below(self, root: str) -> str:
+        """The resource's path as this app sees it: shorter behind a proxy that strips a prefix."""
+        return self.path.removeprefix(root) if f"{self.path}/".startswith(f"{root}/") else self.path
+
+    def metadata_paths(self, root: str) -> set[str]:
+        """Where the metadata answers (RFC 9728, 3.1), each with and without a slash."""
+        forms = {unquote(form).rstrip("/") for form in ("", self.path, self.below(root))}
+        return {WELL_KNOWN + form + slash for form in forms for slash in ("", "/")}
+
+    def challenge(self, scope: Scope, error: str = "", text: str = "") -> dict[str, str]:
+        """WWW-Authenticate (RFC 6750, 3; RFC 9728, 5.1), from the settings and never from Host."""
+        root = app_root(scope)
+        fields = {
+            "realm": "OAuth",
+            "error": error,
+            "error_description": text,
+            "scope": " ".join(self.scopes),
+            "resource_metadata": f"{self.origin}{quote(root)}{WELL_KNOWN}{self.below(root)}",
+        }
+        given = ", ".join(f'{name}="{value}"' for name, value in fields.items() if value)
+        return {**NO_STORE, "WWW-Authenticate": f"Bearer {given}"}
+
+
+settings = functools.cache(Settings)  # an error is not kept: the next request looks again
+
+
+def configured(otherwise: int) -> Settings:
+    """For a request that comes without a start, as a bare test client's. Raises Answer."""
+    try:
+        return settings()
+    except RuntimeError as error:
+        log.critical("%s", error)
+        raise Answer(otherwise, BUSY, "config missing") from None
+
+
+class Keys:
+    """Scalekit's SDK, kept off the event loop wherever it uses the network.
+
+    The SDK keeps keys for ever and fetches them without a lock. Here one thread at a time fetches
+    them: for an unknown key id, and when they are five minutes old; at ten they no longer count.
+    """
+
+    def __init__(self, credentials: Iterable[str], issuers: list[str], audiences: list[str]):
+        self.credentials, self.issuers, self.audiences = credentials, issuers, audiences
+        self.client: Any = None
+        self.options: Any = None
+        self.fetched = self.not_before = float("-inf")
+        self.reached = False
+        self.lock = threading.Lock()
+        self.renewal: Future[None] | None = None
+
+    def fetch(self, renewal: Future[None]) -> None:
+        """Runs in a thread: importing the SDK takes seconds, its time-outs more than a minute."""
+        started, self.reached, problem = time.monotonic(), False, "none listed"
+        try:
+            if self.client is None:
+                sdk = importlib.import_module("scalekit.client")
+                self.options = sdk.TokenValidationOptions(self.issuers, self.audiences)
+                self.client = sdk.ScalekitClient(*self.credentials)
+            # A copy fetches, so that the old keys serve until the new ones are whole. It carries
+            # no access token: keys are public.
+            core = copy.copy(self.client.core_client)
+            core.keys, core.access_token = {}, None
+            core.get_jwks()
+            if core.keys:  # without any, the SDK would fetch again at every token, on the loop
+                self.client.core_client.keys = core.keys
+                self.fetched, self.reached = started, True
+        except Exception as error:  # the SDK raises its own, requests' and KeyError
+            problem = ", ".join(type(e).__name__ for e in (error, error.__context__) if e)
+        if not self.reached:
+            log.warning("Scalekit's keys cannot be had: %s", problem)
+            self.not_before = time.monotonic() + 5
+        renewal.set_result(None)
+
+    def renew(self) -> Future[None] | None:
+        """The renewal under way, or a new one; None while a failed look-up cools down."""
+        with self.lock:
+            if self.renewal is None or self.renewal.done():
+                if time.monotonic() < self.not_before:
+                    return None
+                self.renewal = Future()
+                self.renewal.set_running_or_notify_cancel()  # one waiter leaving cancels nothing
+                threading.Thread(target=self.fetch, args=[self.renewal], daemon=True).start()
+            return self.renewal
+
+    def usable(self, kid: str, seconds: int) -> bool:
+        known = self.client is not None and kid in self.client.core_client.keys
+        return known and time.monotonic() - self.fetched < seconds
+
+    async def find(self, kid: str) -> None:
+        """Returns once the key is there. Raises Answer (503), or InvalidTokenError: no such key."""
+        renewal = None if self.usable(kid, 300) else self.renew()
+        if renewal and not self.usable(kid, 600):
+            await asyncio.wait([asyncio.wrap_future(renewal)], timeout=15)
+        if self.usable(kid, 600):
+            return
+        if not self.reached:
+            raise Answer(503, BUSY, "temporarily_unavailable", "Keys cannot be fetched, try again")
+        if renewal:
+            self.not_before = time.monotonic() + 5
+        raise jwt.InvalidTokenError("unknown key id")
+
+    async def verify(self, token: str) -> dict[str, Any]:
+        """The claims of a good token. Raises Answer (503), or anything else for a bad token."""
+        if not re.fullmatch(r"[\w-]+\.[\w-]+\.[\w-]+", token, re.A):
+            raise jwt.InvalidTokenError("not a signed JWT")
+        header = jwt.get_unverified_header(token)
+        kid = header.get("kid")
+        if header.get("alg") != "RS256" or "crit" in header or not isinstance(kid, str):
+            raise jwt.InvalidTokenError("its header's alg, crit or kid")
+        await self.find(kid)
+        claims: dict[str, Any] = self.client.validate_token(token, options=self.options)
+        if "exp" not in claims or not claims.get("sub"):  # the SDK requires neither
+            raise jwt.InvalidTokenError("no exp or no sub")
+        return claims
+
+
+class ScalekitAuthMiddleware:
+    """Pure ASGI guard for HTTP and WebSocket, around the mounted MCP app or the whole app.
+
+    `public` are the exact paths below `app` that need no token.
+    """
+
+    def __init__(self, app: ASGIApp, public: Iterable[str] = ()) -> None:
+        self.app = app
+        self.public = frozenset(public)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan" or (scope["type"] == "http" and self.is_public(scope)):
+            await self.app(scope, receive, send)
+            return
+        try:
+            config = configured(503)
+            send = for_browser(config, scope, send)
+            token = await authenticate(config, scope)
+        except Answer as answer:
+            extensions = scope.get("extensions") or {}
+            if scope["type"] == "http" or "websocket.http.response" in extensions:
+                await answer.response(scope, receive, send)
+            else:
+                await send({"type": "websocket.close", "code": 1008})
+            return
+        user, auth = AuthenticatedUser(token), AuthCredentials(token.scopes)
+        await self.app({**scope, "user": user, "auth": auth}, receive, send)
+
+    def is_public(self, scope: Scope) -> bool:
+        path = route_path(scope)
+        if path in self.public or not path.startswith(WELL_KNOWN) or "app_root_path" in scope:
+            return path in self.public  # a Mount sets app_root_path: metadata is not below one
+        try:
+            return path in configured(503).metadata_paths(app_root(scope))
+        except Answer:
+            return path == WELL_KNOWN  # its route says what is missing
+
+
+async def authenticate(config: Settings, scope: Scope) -> AccessToken:
+    """Who asks. Raises Answer: 401, 400 or 403 as RFC 6750, 3.1 has them, 503 without keys."""
+
+    def refusal(status: int, error: str, text: str) -> Answer:
+        return Answer(status, config.challenge(scope, error, text), error, text)
+
+    fields = Headers(scope=scope).getlist("authorization")
+    query = parse_qs(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True)
+    if len(fields) > 1 or (fields and "access_token" in query):
+        raise refusal(400, "invalid_request", "More than one access token")
+    scheme, _, token = "".join(fields).strip().partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        if route_path(scope).startswith("/.well-known/"):  # where clients look around
+            raise Answer(404, NO_STORE, "not found")
+        raise Answer(401, config.challenge(scope), "Missing Bearer token")
+    try:
+        claims = await config.keys.verify(token.strip())
+    except Answer:
+        raise
+    except Exception as error:  # whatever goes wrong while it is checked, the token is not good
+        log.warning("Token refused: %r", error)
+        raise refusal(401, "invalid_token", "Token validation failed") from None
+    scopes: list[str] = []
+    for value in (claims.get("scopes"), claims.get("scope"), claims.get("scp")):
+        words = value.split() if isinstance(value, str) else value
+        scopes += [w for w in words if isinstance(w, str)] if isinstance(words, list) else []
+    if not set(config.scopes) <= set(scopes):
+        raise refusal(403, "insufficient_scope", "The token lacks a required scope")
+    subject = str(claims["sub"])
+    return AccessToken(
+        token="",  # a tool cannot pass on what it does not have
+        client_id=str(claims.get("client_id") or claims.get("azp") or subject),
+        scopes=scopes,
+        expires_at=int(claims["exp"]),
+        subject=subject,
+        claims=claims,
+    )
+
+
+def for_browser(config: Settings, scope: Scope, send: Send) -> Send:
+    """`send` with CORS headers for an allowed origin; as it is for what is no browser.
+
+    Raises Answer: 403 for an origin that is not allowed (MCP, Streamable HTTP: DNS rebinding), 204
+    for a preflight. An app with a CORSMiddleware answers browsers itself; then this only checks.
+    """
+    headers = Headers(scope=scope)
+    origin = headers.get("origin")
+    if origin is None:
+        return send
+    stack = getattr(scope.get("app"), "user_middleware", ())
+    cors = [m for m in stack if inspect.isclass(m.cls) and issubclass(m.cls, CORSMiddleware)]
+    allowed = {o.lower() for m in cors for o in m.kwargs.get("allow_origins", ()) if o != "*"}
+    allowed |= set(config.origins or [config.origin])
+    local = not config.origins and re.fullmatch(LOOPBACK, origin, re.I)
+    if not (local or "*" in allowed or origin.lower() in allowed):
+        raise Answer(403, NO_STORE, "origin not allowed")
+    if cors:
+        return send
+    shown = "*" if "*" in allowed else origin
+    if scope.get("method") == "OPTIONS" and "access-control-request-method" in headers:
+        raise Answer(204, {**PREFLIGHT, "Access-Control-Allow-Origin": shown, "Vary": "Origin"})
+
+    async def readable(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            answer = MutableHeaders(scope=message)
+            answer["Access-Control-Allow-Origin"] = shown
+            answer["Access-Control-Expose-Headers"] = "WWW-Authenticate, Mcp-Session-Id"
+            answer.add_vary_header("Origin")
+        await send(message)
+
+    return readable
+
+
+def app_root(scope: Scope) -> str:
+    """The prefix that a proxy, or `--root-path`, puts before the whole app."""
+    root: str = scope.get("app_root_path", scope.get("root_path", ""))
+    return root.rstrip("/")
+
+
+def route_path(scope: Scope) -> str:
+    """The path as Starlette's router matches it: without the root_path that it begins with."""
+    path: str = scope["path"]
+    root: str = scope.get("root_path", "")
+    return path[len(root) :] if path == root or path.startswith(f"{root}/") else path
+
+
+class Metadata:
+    """Serves PROTECTED_RESOURCE_METADATA to anyone (RFC 9728, 3)."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = {"Access-Control-Allow-Origin": "*", "X-Content-Type-Options": "nosniff"}
+        try:
+            config = configured(500)
+        except Answer as answer:
+            response: Response = answer.response
+        else:
+            if route_path(scope) not in config.metadata_paths(app_root(scope)):
+                response = JSONResponse({"error": "not found"}, 404, headers)
+            elif scope["method"] in ("GET", "HEAD"):
+                headers["Cache-Control"] = "public, max-age=3600"
+                response = JSONResponse(config.metadata, 200, headers)
+            else:
+                headers |= {**PREFLIGHT, "Allow": "GET, HEAD, OPTIONS"}
+                response = Response(None, 204 if scope["method"] == "OPTIONS" else 405, headers)
+        await response(scope, receive, send)
+
+
+def add_protected_resource_metadata(app: Starlette) -> None:
+    """Adds the metadata routes, and refuses the start while settings are missing or ill-formed."""
+    endpoint: Any = Metadata()  # Starlette takes an object for an ASGI app
+    app.add_route(WELL_KNOWN, endpoint, include_in_schema=False)
+    app.add_route(WELL_KNOWN + "/{rest:path}", endpoint, include_in_schema=False)
+    app.router.lifespan_context = merge_lifespans(require_settings, app.router.lifespan_context)
+
+
+class WithSlash:
+    def __init__(self, app: Starlette) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        slashed = {"path": scope["path"] + "/", "raw_path": (scope.get("raw_path") or b"") + b"/"}
+        await self.app.router({**scope, **slashed}, receive, send)
+
+
+def answer_bare_path(app: Starlette, path: str) -> None:
+    """Lets `/mcp` answer as `/mcp/` does; a redirect loses the token behind many proxies."""
+    endpoint: Any = WithSlash(app)
+    if path.rstrip("/"):
+        app.add_route(path.rstrip("/"), endpoint, include_in_schema=False)
+
+
+@asynccontextmanager
+async def require_settings(app: Any) -> AsyncIterator[None]:
+    """A lifespan that only checks the settings. Raises RuntimeError naming all that is wrong."""
+    settings.cache_clear()
+    settings()
+    yield
+
+
+def merge_lifespans(*lifespans: Callable[[Any], Any] | None) -> Callable[[Any], Any]:
+    """One lifespan out of several, the first outermost; None counts as none.
+
+    Takes what FastAPI takes, bare generator functions too. Yields the merged state, where the outer
+    one wins, or None: not every server supports lifespan state, and an empty dict asks for it.
+    """
+
+    @asynccontextmanager
+    async def merged(app: Any) -> AsyncIterator[Mapping[str, Any] | None]:
+        state: dict[str, Any] = {}
+        async with AsyncExitStack() as stack:
+            for lifespan in filter(None, lifespans):
+                context = lifespan(app)
+                if inspect.isgenerator(context):
+                    added = stack.enter_context(contextmanager(lambda run: run)(context))
+                elif inspect.isasyncgen(context):
+                    manager = asynccontextmanager(lambda run: run)(context)
+                    added = await stack.enter_async_context(manager)
+                else:
+                    added = await stack.enter_async_context(context)
+                state = {**(added or {}), **state}
+            yield state or None
+
+    return merged
