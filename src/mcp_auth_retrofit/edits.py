@@ -1,0 +1,94 @@
+"""The edits a plan is made of: plain data, each carried out by one transform."""
+
+from dataclasses import dataclass
+
+from mcp_auth_retrofit.wiring.model import Place
+
+
+@dataclass(frozen=True)
+class Import:
+    """`from module import name as alias`; `module` may begin with dots."""
+
+    module: str
+    name: str
+    alias: str | None = None
+
+    @property
+    def local(self) -> str:
+        """The name by which the file knows it."""
+        return self.alias or self.name
+
+
+@dataclass(frozen=True)
+class AddImports:
+    """Imports that must stand before the module's statement of index `before`."""
+
+    imports: tuple[Import, ...]
+    before: int
+    siblings: str
+    """The module of ours, imported the way the file imports its siblings."""
+
+
+@dataclass(frozen=True)
+class Insert:
+    """New statements, in front of `place` or behind it."""
+
+    place: Place
+    code: str
+    blank: int = 0
+    """Empty lines above them."""
+    after: bool = False
+
+
+@dataclass(frozen=True)
+class Remove:
+    """A statement that an earlier run wrote and that is no longer wanted."""
+
+    place: Place
+
+
+@dataclass(frozen=True)
+class SetLifespan:
+    """`lifespan=` of the app's constructor: set, or what stands there wrapped in `merge`."""
+
+    place: Place
+    mcp_lifespan: str
+    """E.g. `mcp_app.lifespan`."""
+    merge: str | None
+    """The merge helper's local name; None when there is nothing to merge with."""
+
+
+@dataclass(frozen=True)
+class MoveKeywords:
+    """Keywords that FastMCP() refuses, taken from the constructor and given to `http_app()`."""
+
+    server: Place
+    keywords: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class AddKeywords:
+    """Keywords for the call that a statement assigns."""
+
+    place: Place
+    keywords: tuple[tuple[str, str], ...]
+    """(name, value as source)."""
+
+
+@dataclass(frozen=True)
+class RewriteMount:
+    """The MCP mount: what it mounts, under which path, and where it stands."""
+
+    place: Place
+    mounted: str
+    """The second argument, as source: `ScalekitAuthMiddleware(mcp_app)`."""
+    path: str | None = None
+    """A new mount path, as source; None keeps what stands there."""
+    statement: Place | None = None
+    """What is moved when the mount does not stand alone: the `if` around it."""
+    target: Place | None = None
+    """Where it is moved to (in front of this place); None leaves it."""
+    blank: int = 1
+
+
+Edit = AddImports | Insert | Remove | SetLifespan | MoveKeywords | AddKeywords | RewriteMount

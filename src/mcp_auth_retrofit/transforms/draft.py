@@ -1,0 +1,185 @@
+"""A module under way: edits are noted against the places of the original and carried out at once.
+
+Noting first and building last keeps every place valid: no edit moves the ground under the next.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import libcst as cst
+
+from mcp_auth_retrofit.transforms.lines import (
+    Statement,
+    as_statement,
+    blank_line,
+    comment_line,
+    flat,
+    leading_lines,
+    split_leading,
+    split_line,
+    suite_of,
+    with_leading,
+    with_suite,
+)
+from mcp_auth_retrofit.wiring.model import Place
+
+
+@dataclass
+class _Slot:
+    """What happens at one original statement."""
+
+    before: list[cst.BaseStatement] = field(default_factory=list)
+    after: list[cst.BaseStatement] = field(default_factory=list)
+    replaced: Statement | None = None
+    removed: bool = False
+    lifted: bool = False
+    """The comments directly above went elsewhere with the statement."""
+    comments: list[str] = field(default_factory=list)
+
+
+class Draft:
+    """One module and the edits that are noted against it."""
+
+    def __init__(self, data: bytes) -> None:
+        self.module = cst.parse_module(data)
+        self._slots: dict[Place, _Slot] = {}
+
+    def statement(self, place: Place) -> Statement:
+        """The statement at a place, as the edits noted so far have it."""
+        slot = self._slots.get(place)
+        if slot and slot.replaced is not None:
+            return slot.replaced
+        return flat(self._block(place[:-1], place[-1][0]))[place[-1][1]]
+
+    def replace(self, place: Place, statement: Statement) -> None:
+        """Puts another statement where one stands."""
+        self._slot(place).replaced = statement
+
+    def remove(self, place: Place) -> None:
+        """Takes a statement away; the comments above it stay."""
+        self._slot(place).removed = True
+
+    def insert_before(self, place: Place, code: str, blank: int = 0) -> None:
+        """Adds code in front of a statement; `place` may be one past the end of its block."""
+        self._slot(place).before += self.parse(code, blank)
+
+    def insert_after(self, place: Place, code: str, blank: int = 0) -> None:
+        """Adds code behind a statement, before the comments of the next."""
+        self._slot(place).after += self.parse(code, blank)
+
+    def keep_comments(self, place: Place, comments: Sequence[str]) -> None:
+        """Puts comments that an edit would lose on lines of their own above a statement."""
+        self._slot(place).comments += comments
+
+    def move(self, source: Place, target: Place, blank: int) -> None:
+        """Moves a statement in front of another, with the comments directly above it."""
+        line = self._whole_line(source)
+        if isinstance(line, cst.SimpleStatementLine):
+            line = line.with_changes(body=[self.statement(source)])
+        elif (slot := self._slots.get(source)) and slot.replaced is not None:
+            line = as_statement(slot.replaced)
+        line = self._inside(line, source)
+        comments = split_leading(leading_lines(line))[1]
+        moved = with_leading(line, [*[blank_line()] * blank, *comments])
+        self._slot(target).before.append(moved)
+        slot = self._slot(source)
+        slot.removed = slot.lifted = True
+
+    def parse(self, code: str, blank: int = 0) -> list[cst.BaseStatement]:
+        """Code in our own spelling (LF, four spaces) as statements in the file's spelling."""
+        module = self.module
+        lines = code.split("\n")
+        depths = [(len(line) - len(line.lstrip(" "))) // 4 for line in lines]
+        spelled = module.default_newline.join(
+            module.default_indent * depth + line.lstrip(" ")
+            for depth, line in zip(depths, lines, strict=True)
+        )
+        parsed = cst.parse_module(spelled, config=module.config_for_parsing)
+        first, *rest = parsed.body
+        return [with_leading(first, [*[blank_line()] * blank, *parsed.header]), *rest]
+
+    def finish(self) -> cst.Module:
+        """The module with every edit carried out."""
+        body, orphans = self._build((), "body", self.module.body)
+        return self.module.with_changes(body=body, footer=[*orphans, *self.module.footer])
+
+    def _slot(self, place: Place) -> _Slot:
+        return self._slots.setdefault(place, _Slot())
+
+    def _block(self, holder: Place, name: str) -> Sequence[cst.BaseStatement]:
+        if not holder:
+            return self.module.body
+        outer = flat(self._block(holder[:-1], holder[-1][0]))[holder[-1][1]]
+        return _statements(suite_of(outer, name))
+
+    def _whole_line(self, place: Place) -> cst.BaseStatement:
+        lines: list[cst.BaseStatement] = []
+        for line in self._block(place[:-1], place[-1][0]):
+            lines += split_line(line) if isinstance(line, cst.SimpleStatementLine) else [line]
+        return lines[place[-1][1]]
+
+    def _build(
+        self, holder: Place, name: str, body: Sequence[cst.BaseStatement]
+    ) -> tuple[list[cst.BaseStatement], list[cst.EmptyLine]]:
+        """The block's statements, and the comments left over behind its last."""
+        built: list[cst.BaseStatement] = []
+        orphans: list[cst.EmptyLine] = []
+
+        def add(statements: Sequence[cst.BaseStatement]) -> None:
+            nonlocal orphans
+            for statement in statements:
+                built.append(with_leading(statement, [*orphans, *leading_lines(statement)]))
+                orphans = []
+
+        index = 0
+        for line in body:
+            simple = isinstance(line, cst.SimpleStatementLine)
+            width = len(line.body) if isinstance(line, cst.SimpleStatementLine) else 1
+            places = [(*holder, (name, index + k)) for k in range(width)]
+            index += width
+            if simple and not any(place in self._slots for place in places):
+                add([line])
+                continue
+            parts = split_line(line) if isinstance(line, cst.SimpleStatementLine) else [line]
+            for part, place in zip(parts, places, strict=True):
+                slot = self._slots.get(place, _Slot())
+                add(slot.before)
+                if slot.removed:
+                    orphans += _left_behind(part, slot)
+                else:
+                    add([self._edited(part, place, slot)])
+                add(slot.after)
+        add(self._slots.get((*holder, (name, index)), _Slot()).before)
+        return built, orphans
+
+    def _edited(self, part: cst.BaseStatement, place: Place, slot: _Slot) -> cst.BaseStatement:
+        if isinstance(slot.replaced, cst.BaseSmallStatement):
+            part = part.with_changes(body=[slot.replaced])
+        elif slot.replaced is not None:
+            part = slot.replaced
+        part = self._inside(part, place)
+        added = [comment_line(text) for text in slot.comments]
+        return with_leading(part, [*leading_lines(part), *added])
+
+    def _inside(self, node: cst.BaseStatement, place: Place) -> cst.BaseStatement:
+        depth = len(place)
+        names = {p[depth][0] for p in self._slots if len(p) > depth and p[:depth] == place}
+        for name in sorted(names):
+            suite = suite_of(node, name)
+            body, orphans = self._build(place, name, _statements(suite))
+            node = with_suite(node, name, body, [*orphans, *suite.footer])
+        return node
+
+
+def _statements(suite: cst.IndentedBlock) -> list[cst.BaseStatement]:
+    return [as_statement(statement) for statement in suite.body]
+
+
+def _left_behind(part: cst.BaseStatement, slot: _Slot) -> list[cst.EmptyLine]:
+    """What a removed statement leaves: its comments, unless they were lifted or there are none."""
+    apart, above = split_leading(leading_lines(part))
+    kept = apart if slot.lifted else [*apart, *above]
+    if not slot.lifted and isinstance(part, cst.SimpleStatementLine):
+        comment = part.trailing_whitespace.comment
+        kept += [comment_line(comment.value)] if comment else []
+    return kept if any(line.comment for line in kept) else []

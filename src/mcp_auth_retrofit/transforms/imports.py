@@ -1,0 +1,143 @@
+"""Imports, merged into what is there: never twice, never above a docstring or `__future__`."""
+
+from collections.abc import Sequence
+
+import libcst as cst
+
+from mcp_auth_retrofit.edits import AddImports, Import
+from mcp_auth_retrofit.transforms.arguments import append, is_broken, plain
+from mcp_auth_retrofit.transforms.draft import Draft
+from mcp_auth_retrofit.transforms.lines import flat
+
+_WIDTH = 88
+
+
+def add_imports(draft: Draft, edit: AddImports) -> None:
+    """Adds names to the file's own `from` imports, and new imports behind its last one."""
+    statements = flat(draft.module.body)[: edit.before]
+    missing: dict[str, list[Import]] = {}
+    for wanted in edit.imports:
+        index = next(
+            (i for i, s in enumerate(statements) if _module(s) == wanted.module and _listed(s)),
+            None,
+        )
+        if index is None:
+            missing.setdefault(wanted.module, []).append(wanted)
+        else:
+            place = (("body", index),)
+            node = cst.ensure_type(draft.statement(place), cst.ImportFrom)
+            draft.replace(place, _with_name(draft, node, wanted))
+    modules = sorted(missing, key=lambda module: (module == edit.siblings, module))
+    for module in modules:
+        ours = module == edit.siblings
+        index = _behind(statements, last=ours)
+        apart = ours and index > 0 and not _is_sibling(statements[index - 1], edit.siblings)
+        code = _line(module, sorted(missing[module], key=lambda i: _order(i.name)))
+        if index == 0:
+            draft.insert_before((("body", 0),), code)
+        else:
+            draft.insert_after((("body", index - 1),), code, blank=int(apart))
+
+
+def _module(statement: object) -> str | None:
+    if not isinstance(statement, cst.ImportFrom):
+        return None
+    dotted = cst.Module([]).code_for_node(statement.module) if statement.module else ""
+    return "." * len(statement.relative) + dotted
+
+
+def _listed(statement: object) -> bool:
+    return isinstance(statement, cst.ImportFrom) and not isinstance(statement.names, cst.ImportStar)
+
+
+def _behind(statements: Sequence[object], *, last: bool) -> int:
+    """The index behind the import that a new one follows: FastAPI's own, or the last."""
+    found = 0
+    for index, statement in enumerate(statements):
+        if _is_docstring(statement, index) or _module(statement) == "__future__":
+            found = index + 1
+    for index, statement in enumerate(statements):
+        if isinstance(statement, cst.Import | cst.ImportFrom):
+            found = max(found, index + 1)
+            if not last and (_module(statement) or "").partition(".")[0] == "fastapi":
+                return index + 1
+    return found
+
+
+def _is_docstring(statement: object, index: int) -> bool:
+    return (
+        index == 0
+        and isinstance(statement, cst.Expr)
+        and isinstance(statement.value, cst.SimpleString | cst.ConcatenatedString)
+    )
+
+
+def _is_sibling(statement: object, siblings: str) -> bool:
+    """Whether an import stands in the group of the file's own modules."""
+    module = _module(statement) or ""
+    package = siblings.rpartition(".")[0]
+    return module.startswith(".") or bool(package and module.startswith(package))
+
+
+def _line(module: str, imports: Sequence[Import]) -> str:
+    names = [i.name + (f" as {i.alias}" if i.alias else "") for i in imports]
+    line = f"from {module} import {', '.join(names)}"
+    if len(line) <= _WIDTH:
+        return line + "\n"
+    return f"from {module} import (\n" + "".join(f"    {name},\n" for name in names) + ")\n"
+
+
+def _order(name: str) -> tuple[int, str]:
+    """Constants, classes, functions: the order that isort and ruff keep."""
+    if name.isupper():
+        return 0, name
+    return (1, name) if name[:1].isupper() else (2, name)
+
+
+def _with_name(draft: Draft, node: cst.ImportFrom, wanted: Import) -> cst.ImportFrom:
+    names = list(node.names) if not isinstance(node.names, cst.ImportStar) else []
+    alias = cst.ImportAlias(
+        cst.Name(wanted.name),
+        asname=cst.AsName(cst.Name(wanted.alias)) if wanted.alias else None,
+    )
+    index = _position(names, wanted.name)
+    if index < len(names):
+        gap = _gap_before(node, names, index)
+        names.insert(index, alias.with_changes(comma=cst.Comma(whitespace_after=gap)))
+        return node.with_changes(names=names)
+    opening = node.lpar.whitespace_after if node.lpar else cst.SimpleWhitespace("")
+    closing = node.rpar.whitespace_before if node.rpar else cst.SimpleWhitespace("")
+    grown, end = append(names, alias, opening, closing)
+    changed = node.with_changes(names=grown)
+    if node.rpar:
+        changed = changed.with_changes(rpar=node.rpar.with_changes(whitespace_before=end))
+    return changed
+
+
+def _gap_before(
+    node: cst.ImportFrom, names: Sequence[cst.ImportAlias], index: int
+) -> cst.BaseParenthesizableWhitespace:
+    before = names[index - 1].comma if index else None
+    if isinstance(before, cst.Comma):
+        return plain(before.whitespace_after)
+    if node.lpar and is_broken(node.lpar.whitespace_after):
+        return plain(node.lpar.whitespace_after)
+    return cst.SimpleWhitespace(" ")
+
+
+def _position(names: Sequence[cst.ImportAlias], name: str) -> int:
+    """Where a name goes: in order when the list is in order, else at the end."""
+    present = [str(alias.evaluated_name) for alias in names]
+    for key in (_order, _folded, _plain):
+        ordered = [key(n) for n in present]
+        if ordered == sorted(ordered):
+            return sum(1 for n in ordered if n < key(name))
+    return len(names)
+
+
+def _folded(name: str) -> tuple[int, str]:
+    return 0, name.lower()
+
+
+def _plain(name: str) -> tuple[int, str]:
+    return 0, name

@@ -1,0 +1,40 @@
+"""Carries out a plan's edits on one module."""
+
+from collections.abc import Sequence
+
+from mcp_auth_retrofit.edits import (
+    AddImports,
+    AddKeywords,
+    Edit,
+    Insert,
+    MoveKeywords,
+    Remove,
+    RewriteMount,
+    SetLifespan,
+)
+from mcp_auth_retrofit.transforms.constructor import add_keywords, drop_keywords, set_lifespan
+from mcp_auth_retrofit.transforms.draft import Draft
+from mcp_auth_retrofit.transforms.imports import add_imports
+from mcp_auth_retrofit.transforms.mount import rewrite_mount
+
+
+def rewrite(data: bytes, edits: Sequence[Edit]) -> bytes:
+    """The module's bytes with every edit carried out; encoding, BOM and line ends stay."""
+    draft = Draft(data)
+    for edit in edits:
+        match edit:
+            case AddImports():
+                add_imports(draft, edit)
+            case Insert(place, code, blank, after):
+                (draft.insert_after if after else draft.insert_before)(place, code, blank)
+            case Remove(place):
+                draft.remove(place)
+            case SetLifespan():
+                set_lifespan(draft, edit)
+            case MoveKeywords():
+                drop_keywords(draft, edit)
+            case AddKeywords():
+                add_keywords(draft, edit)
+            case RewriteMount():
+                rewrite_mount(draft, edit)
+    return draft.finish().bytes
