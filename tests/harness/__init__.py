@@ -1,1 +1,1 @@
-"""What the tests of the rewriting share: the cases, a fast way to boot them, what is asked of them."""
+"""What the tests of the rewriting share: the cases, and a fast way to boot and ask them."""

@@ -1,9 +1,9 @@
 """The cases of tests/fixtures: one folder a form, told by its case.toml.
 
-    before.py   the entrypoint as people write it
-    after.py    what `apply` makes of it, every byte; absent for a refusal
-    project/    other files of the project, copied as they are
-    case.toml   the fields of `Case` that differ from their defaults
+before.py   the entrypoint as people write it
+after.py    what `apply` makes of it, every byte; absent for a refusal
+project/    other files of the project, copied as they are
+case.toml   the fields of `Case` that differ from their defaults
 """
 
 import shutil

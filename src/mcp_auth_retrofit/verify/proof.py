@@ -40,7 +40,7 @@ class Answer:
     body: bytes
 
 
-def client(url: str, timeout: float = 10.0) -> httpx.Client:
+def client(url: str, timeout: float = 20.0) -> httpx.Client:
     """A client that follows no redirect and asks no proxy."""
     return httpx.Client(base_url=url, timeout=timeout, trust_env=False)
 

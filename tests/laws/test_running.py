@@ -1,0 +1,79 @@
+"""Every case, served before and after: what was there answers as it did, and MCP is guarded."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.cases import REWRITES, Case
+from harness.observing import Observation, observe
+from harness.warm import Warm
+from laws.conftest import Rewritten
+from mcp_auth_retrofit.verify.boot import CouldNotBoot
+from mcp_auth_retrofit.verify.proof import Check, prove, unchanged
+from mcp_auth_retrofit.verify.standin import Standin
+
+
+@pytest.mark.parametrize("case", REWRITES, ids=lambda case: case.name)
+def test_before_and_after(
+    case: Case, rewritten: Rewritten, warm: Warm, standin: Standin, tmp_path: Path
+) -> None:
+    result = rewritten(case)
+    result.written(tmp_path / "after")
+    token = standin.token()
+    foreign = standin.token(aud="https://elsewhere.example/mcp")
+
+    before: Observation | None = None
+    try:
+        with observe(case, result.root, warm.launch) as before:
+            before.ask([*case.probes, *case.opens, *case.locks])
+    except CouldNotBoot as problem:
+        assert not case.starts_before, problem
+    else:
+        assert case.starts_before, "case.toml says that it does not start"
+
+    def settings(url: str) -> dict[str, str]:
+        return standin.settings(url + case.mcp)
+
+    with observe(case, tmp_path / "after", warm.launch, settings) as after:
+        after.ask(case.probes)
+        after.ask([*case.opens, *case.locks], token)
+        locked = [after.one(method, path, {}) for method, path in case.locks]
+        checks = prove(
+            after.running.url,
+            case.mcp,
+            token=token,
+            foreign=foreign,
+            health_path=case.health,
+            origin=case.origin,
+            paths=case.spellings,
+        )
+
+    assert [check for check in checks if not check.held] == []
+    assert [answer.status for answer in locked] == [401] * len(locked)
+    assert [after.answers[probe].status for probe in case.opens] == [200] * len(case.opens)
+    if before is None:
+        assert {answer.status for answer in after.answers.values()} <= {200}
+        return
+    assert before.events == after.events
+    assert [check for check in compared(case, before, after) if not check.held] == []
+    assert {before.answers[probe].status for probe in case.opens} <= {404, 405, 401, 400}
+    assert without_health(after.openapi, before.openapi) == before.openapi
+    assert set(result.result.opened) >= {path for _, path in case.opens}
+
+
+def compared(case: Case, before: Observation, after: Observation) -> list[Check]:
+    """Old routes; those that need a token now are asked with one."""
+    probes = [probe for probe in (*case.probes, *case.locks) if probe[1] != "/openapi.json"]
+    return [
+        unchanged(method, path, before.answers[method, path], after.answers[method, path])
+        for method, path in probes
+    ]
+
+
+def without_health(document: Any, before: Any) -> Any:
+    """The OpenAPI document less the one path that the plan announces, unless it was there."""
+    if document is None or "/health" in before["paths"]:
+        return document
+    paths = {path: item for path, item in document["paths"].items() if path != "/health"}
+    return {**document, "paths": paths}
