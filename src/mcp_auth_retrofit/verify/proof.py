@@ -1,9 +1,10 @@
 """What a guarded app owes its callers, asked of a running one: one function a promise."""
 
+import functools
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ParamSpec
 
 import httpx
 
@@ -14,6 +15,7 @@ from mcp_auth_retrofit.verify.conversation import (
     sample_arguments,
 )
 
+P = ParamSpec("P")
 WELL_KNOWN = "/.well-known/oauth-protected-resource"
 INSPECTOR = "http://localhost:6274"
 """Where the MCP Inspector's own page lives: the browser client that everyone has at hand."""
@@ -41,8 +43,27 @@ class Answer:
 
 
 def client(url: str, timeout: float = 20.0) -> httpx.Client:
-    """A client that follows no redirect and asks no proxy."""
-    return httpx.Client(base_url=url, timeout=timeout, trust_env=False)
+    """A client that follows no redirect, asks no proxy and opens a connection for each question.
+
+    uvicorn closes a connection after a 500, and a request that was under way on it would be lost.
+    """
+    fresh = httpx.Limits(max_keepalive_connections=0)
+    return httpx.Client(base_url=url, timeout=timeout, trust_env=False, limits=fresh)
+
+
+def _question(ask: Callable[P, Check]) -> Callable[P, Check]:
+    """An app that hangs up or stays silent has not kept its promise: that is an answer too."""
+
+    @functools.wraps(ask)
+    def asked(*args: P.args, **kwargs: P.kwargs) -> Check:
+        try:
+            return ask(*args, **kwargs)
+        except httpx.HTTPError as problem:
+            # The second argument is the path; what follows may be a token.
+            name = " ".join([ask.__name__.replace("_", " "), *map(str, args[1:2])])
+            return Check(name, False, name, f"no answer: {type(problem).__name__}")
+
+    return asked
 
 
 def spellings(mcp_path: str) -> tuple[str, ...]:
@@ -57,6 +78,7 @@ def metadata_paths(mcp_path: str) -> tuple[str, ...]:
     return (WELL_KNOWN, f"{WELL_KNOWN}{bare}") if bare else (WELL_KNOWN,)
 
 
+@_question
 def metadata(http: httpx.Client, path: str) -> Check:
     """The document answers without a token and names at least one authorization server."""
     response = http.get(path)
@@ -70,6 +92,7 @@ def metadata(http: httpx.Client, path: str) -> Check:
     )
 
 
+@_question
 def health(http: httpx.Client, path: str = "/health") -> Check:
     """The health route answers without a token."""
     response = http.get(path)
@@ -81,6 +104,7 @@ def health(http: httpx.Client, path: str = "/health") -> Check:
     )
 
 
+@_question
 def refuses_without_token(http: httpx.Client, path: str) -> Check:
     """401 at once, no redirect, and the challenge's metadata URL is alive (RFC 9728, 5.1)."""
     response = http.post(path, json=_PING, headers=ACCEPT)
@@ -94,6 +118,7 @@ def refuses_without_token(http: httpx.Client, path: str) -> Check:
     return Check(f"no token at {path}", held, f"POST {path} without a token", answered)
 
 
+@_question
 def refuses_token(http: httpx.Client, path: str, token: str, what: str) -> Check:
     """401 with error="invalid_token" (RFC 6750, 3.1) for a token that is not meant for us."""
     response = http.post(path, json=_PING, headers={**ACCEPT, "Authorization": f"Bearer {token}"})
@@ -106,6 +131,7 @@ def refuses_token(http: httpx.Client, path: str, token: str, what: str) -> Check
     )
 
 
+@_question
 def lists_tools(http: httpx.Client, path: str, token: str) -> Check:
     """A valid token reaches the server, which names its tools."""
     asked = f"tools/list at {path} with a token"
@@ -118,6 +144,7 @@ def lists_tools(http: httpx.Client, path: str, token: str) -> Check:
     return Check(f"tools at {path}", bool(names), asked, ", ".join(names) or "no tool")
 
 
+@_question
 def calls_tool(
     http: httpx.Client,
     path: str,
@@ -148,6 +175,7 @@ def calls_tool(
     )
 
 
+@_question
 def answers_preflight(http: httpx.Client, path: str, origin: str = INSPECTOR) -> Check:
     """A browser's preflight is answered without a token, and never allows credentials with it."""
     asking = {
