@@ -41,6 +41,18 @@ class Insert:
 
 
 @dataclass(frozen=True)
+class Hoist:
+    """An `http_app(...)` call taken out of the mount into a variable of its own."""
+
+    mount: Place
+    name: str
+    place: Place
+    """In front of this statement."""
+    keywords: tuple[tuple[str, str], ...] = ()
+    blank: int = 0
+
+
+@dataclass(frozen=True)
 class Remove:
     """A statement that an earlier run wrote and that is no longer wanted."""
 
@@ -82,6 +94,8 @@ class RewriteMount:
     place: Place
     mounted: str
     """The second argument, as source: `ScalekitAuthMiddleware(mcp_app)`."""
+    hoisted: bool = False
+    """What was mounted lives on in a variable, comments and all."""
     path: str | None = None
     """A new mount path, as source; None keeps what stands there."""
     statement: Place | None = None
@@ -91,4 +105,6 @@ class RewriteMount:
     blank: int = 1
 
 
-Edit = AddImports | Insert | Remove | SetLifespan | MoveKeywords | AddKeywords | RewriteMount
+Edit = (
+    AddImports | Hoist | Insert | Remove | SetLifespan | MoveKeywords | AddKeywords | RewriteMount
+)

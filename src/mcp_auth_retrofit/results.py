@@ -71,6 +71,8 @@ class FileResult:
     app: str | None = None
     mcp: str | None = None
     mount_path: str | None = None
+    mcp_path: str | None = None
+    """Where MCP really answers: the mount path and the MCP app's own path together."""
     protect: Literal["mcp", "all"] | None = None
     changes: list[Change] = field(default_factory=list)
     warnings: list[Caution] = field(default_factory=list)

@@ -1,14 +1,13 @@
 """Comma lists (arguments, imported names): adding to them and taking away in their own style."""
 
 from collections.abc import Sequence
-from typing import TypeVar
+from dataclasses import dataclass
 
 import libcst as cst
 
 from mcp_auth_retrofit.transforms.lines import Statement, comments_in
 
 Whitespace = cst.BaseParenthesizableWhitespace
-Item = TypeVar("Item", cst.Arg, cst.ImportAlias)
 
 
 def plain(space: Whitespace) -> Whitespace:
@@ -23,45 +22,37 @@ def is_broken(space: Whitespace) -> bool:
     return isinstance(space, cst.ParenthesizedWhitespace)
 
 
-def append(
-    items: Sequence[Item], item: Item, opening: Whitespace, closing: Whitespace
-) -> tuple[list[Item], Whitespace]:
-    """The list with one item more, and the gap in front of its closing parenthesis.
+@dataclass(frozen=True)
+class Growth:
+    """The gaps that change when a comma list gets one item more at its end."""
 
-    `opening` and `closing` are the gaps inside the parentheses; LibCST keeps the latter in the
-    trailing comma when there is one.
+    between: cst.Comma
+    """Behind the item that was last."""
+    trailing: cst.Comma | None
+    """Behind the new item: there was a trailing comma before."""
+    closing: Whitespace
+    """In front of the closing parenthesis, where no trailing comma holds it."""
+
+
+def grow(commas: Sequence[object], opening: Whitespace, closing: Whitespace) -> Growth:
+    """What the gaps become; `commas` are those behind each item, `opening` and `closing` the
+    gaps inside the parentheses (LibCST keeps the latter in the trailing comma when there is one).
     """
-    if not items:
-        return [item], closing
-    last = items[-1]
-    comma = last.comma if isinstance(last.comma, cst.Comma) else None
-    gap = comma.whitespace_after if comma else closing
+    last = commas[-1] if isinstance(commas[-1], cst.Comma) else None
+    gap = last.whitespace_after if last else closing
+    inner = [c.whitespace_after for c in commas[:-1] if isinstance(c, cst.Comma)]
+    between: Whitespace = cst.SimpleWhitespace(" ")
     if isinstance(gap, cst.ParenthesizedWhitespace):
-        indent = _item_indent(items, opening)
-        between: Whitespace = gap.with_changes(last_line=indent)
-        end = plain(gap)
-    else:
-        before = items[-2].comma if len(items) > 1 else None
-        between = plain(before.whitespace_after) if isinstance(before, cst.Comma) else _SPACE
-        end = gap
-    kept = last.with_changes(comma=cst.Comma(whitespace_after=between))
-    head = [*list(items[:-1]), kept]
-    if comma:
-        closed = item.with_changes(comma=comma.with_changes(whitespace_after=end))
-        return [*head, closed], closing
-    return [*head, item], end
-
-
-_SPACE = cst.SimpleWhitespace(" ")
-
-
-def _item_indent(items: Sequence[Item], opening: Whitespace) -> cst.SimpleWhitespace:
-    gaps: list[Whitespace] = [opening]
-    gaps += [i.comma.whitespace_after for i in items[:-1] if isinstance(i.comma, cst.Comma)]
-    for gap in gaps:
-        if isinstance(gap, cst.ParenthesizedWhitespace):
-            return gap.last_line
-    return cst.SimpleWhitespace("    ")
+        broken = [g for g in (opening, *inner) if isinstance(g, cst.ParenthesizedWhitespace)]
+        indent = broken[0].last_line if broken else cst.SimpleWhitespace("    ")
+        between = gap.with_changes(last_line=indent)
+    elif inner:
+        between = plain(inner[-1])
+    end = plain(gap)
+    if last is None:
+        return Growth(cst.Comma(whitespace_after=between), None, end)
+    trailing = last.with_changes(whitespace_after=end)
+    return Growth(last.with_changes(whitespace_after=between), trailing, closing)
 
 
 def add_argument(call: cst.Call, name: str, value: cst.BaseExpression) -> cst.Call:
@@ -73,13 +64,15 @@ def add_argument(call: cst.Call, name: str, value: cst.BaseExpression) -> cst.Ca
     )
     if not call.args:
         return call.with_changes(args=[argument])
-    closing = call.args[-1].whitespace_after_arg
-    bare = [
-        *call.args[:-1],
-        call.args[-1].with_changes(whitespace_after_arg=cst.SimpleWhitespace("")),
-    ]
-    args, end = append(bare, argument, call.whitespace_before_args, closing)
-    return call.with_changes(args=[*args[:-1], args[-1].with_changes(whitespace_after_arg=end)])
+    last = call.args[-1]
+    growth = grow(
+        [a.comma for a in call.args], call.whitespace_before_args, last.whitespace_after_arg
+    )
+    kept = last.with_changes(comma=growth.between, whitespace_after_arg=cst.SimpleWhitespace(""))
+    added = argument.with_changes(
+        comma=growth.trailing or cst.MaybeSentinel.DEFAULT, whitespace_after_arg=growth.closing
+    )
+    return call.with_changes(args=[*call.args[:-1], kept, added])
 
 
 def set_argument(call: cst.Call, name: str, value: cst.BaseExpression) -> cst.Call:

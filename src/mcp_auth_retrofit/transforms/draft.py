@@ -67,6 +67,10 @@ class Draft:
         """Adds code behind a statement, before the comments of the next."""
         self._slot(place).after += self.parse(code, blank)
 
+    def insert_statement(self, place: Place, statement: cst.BaseStatement) -> None:
+        """Adds a statement in front of another."""
+        self._slot(place).before.append(statement)
+
     def keep_comments(self, place: Place, comments: Sequence[str]) -> None:
         """Puts comments that an edit would lose on lines of their own above a statement."""
         self._slot(place).comments += comments

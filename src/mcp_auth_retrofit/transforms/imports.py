@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import libcst as cst
 
 from mcp_auth_retrofit.edits import AddImports, Import
-from mcp_auth_retrofit.transforms.arguments import append, is_broken, plain
+from mcp_auth_retrofit.transforms.arguments import grow, is_broken, plain
 from mcp_auth_retrofit.transforms.draft import Draft
 from mcp_auth_retrofit.transforms.lines import flat
 
@@ -107,10 +107,14 @@ def _with_name(draft: Draft, node: cst.ImportFrom, wanted: Import) -> cst.Import
         return node.with_changes(names=names)
     opening = node.lpar.whitespace_after if node.lpar else cst.SimpleWhitespace("")
     closing = node.rpar.whitespace_before if node.rpar else cst.SimpleWhitespace("")
-    grown, end = append(names, alias, opening, closing)
-    changed = node.with_changes(names=grown)
+    growth = grow([name.comma for name in names], opening, closing)
+    names[-1] = names[-1].with_changes(comma=growth.between)
+    names.append(alias.with_changes(comma=growth.trailing or cst.MaybeSentinel.DEFAULT))
+    changed = node.with_changes(names=names)
     if node.rpar:
-        changed = changed.with_changes(rpar=node.rpar.with_changes(whitespace_before=end))
+        changed = changed.with_changes(
+            rpar=node.rpar.with_changes(whitespace_before=growth.closing)
+        )
     return changed
 
 

@@ -6,6 +6,7 @@ from mcp_auth_retrofit.edits import (
     AddImports,
     AddKeywords,
     Edit,
+    Hoist,
     Insert,
     MoveKeywords,
     Remove,
@@ -15,7 +16,7 @@ from mcp_auth_retrofit.edits import (
 from mcp_auth_retrofit.transforms.constructor import add_keywords, drop_keywords, set_lifespan
 from mcp_auth_retrofit.transforms.draft import Draft
 from mcp_auth_retrofit.transforms.imports import add_imports
-from mcp_auth_retrofit.transforms.mount import rewrite_mount
+from mcp_auth_retrofit.transforms.mount import hoist, rewrite_mount
 
 
 def rewrite(data: bytes, edits: Sequence[Edit]) -> bytes:
@@ -27,6 +28,8 @@ def rewrite(data: bytes, edits: Sequence[Edit]) -> bytes:
                 add_imports(draft, edit)
             case Insert(place, code, blank, after):
                 (draft.insert_after if after else draft.insert_before)(place, code, blank)
+            case Hoist():
+                hoist(draft, edit)
             case Remove(place):
                 draft.remove(place)
             case SetLifespan():

@@ -3,6 +3,7 @@
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import cast
 
 from mcp_auth_retrofit.results import Reason, Refused
 from mcp_auth_retrofit.wiring.model import App, Place
@@ -100,9 +101,9 @@ def _made(module: Module) -> Iterator[_Made]:
             case _:
                 yield _Made(value, None, place, functions, None)
     for node in ast.walk(module.tree):
-        if isinstance(node, ast.Call) and id(node) not in named:
-            if module.names.called(node) in FASTAPI:
-                yield _Made(node, None, (), (), None)
+        unnamed = isinstance(node, ast.Call) and id(node) not in named
+        if unnamed and module.names.called(node) in FASTAPI:
+            yield _Made(cast("ast.Call", node), None, (), (), None)
 
 
 def _statements(

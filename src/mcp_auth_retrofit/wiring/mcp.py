@@ -190,7 +190,7 @@ def _refuse_elsewhere(
                 raise Refused(
                     Reason(
                         "mount-elsewhere",
-                        "The MCP app is mounted in another function than the one that makes the app.",
+                        "The MCP app is mounted in a function that did not make the app.",
                         "Move the mount to where the app is made, behind its last route, and run "
                         "apply again.",
                         node.lineno,

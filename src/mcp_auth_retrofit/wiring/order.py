@@ -74,6 +74,10 @@ def standing(entry: Entrypoint, prefix: str, own: Place | None = None) -> Standi
     """The last valid place of a mount at `prefix`; `own` is where that mount stands today."""
     block = entry.app.block
     others = [r for r in entry.registrations if r.place != own]
+    if own is not None:
+        # What an unknown call registers did not bury a mount that was put behind it knowingly.
+        here = own[len(block)][1]
+        others = [r for r in others if r.kind != "opaque" or r.top(block) >= here]
     limit = min((index for index, _ in entry.stops), default=entry.size)
     fence = None
     for registration in others:

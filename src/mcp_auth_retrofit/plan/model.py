@@ -1,0 +1,30 @@
+"""What a plan is."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from mcp_auth_retrofit.edits import Edit
+from mcp_auth_retrofit.results import Caution, Change
+
+
+@dataclass
+class Plan:
+    """The edits, in the order in which they are noted, and what follows from them."""
+
+    app: str
+    mcp: str
+    mount_path: str
+    mcp_path: str
+    protect: Literal["mcp", "all"]
+    edits: list[Edit] = field(default_factory=list)
+    changes: list[Change] = field(default_factory=list)
+    warnings: list[Caution] = field(default_factory=list)
+    opened: list[str] = field(default_factory=list)
+    locked: list[str] = field(default_factory=list)
+    open_routes: int = 0
+    complete: bool = True
+
+    def add(self, edit: Edit, transform: str, line: int, summary: str) -> None:
+        """Notes an edit and says it."""
+        self.edits.append(edit)
+        self.changes.append(Change(transform, line, summary))

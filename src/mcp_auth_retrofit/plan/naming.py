@@ -1,0 +1,76 @@
+"""Names for what is inserted: the file's own where it has them, free ones where it has not."""
+
+from mcp_auth_retrofit.edits import AddImports, Import
+from mcp_auth_retrofit.wiring.model import Entrypoint
+from mcp_auth_retrofit.wiring.names import FASTMCP, HELPER
+from mcp_auth_retrofit.wiring.siblings import find, roots
+
+_MIDDLEWARE = frozenset({"starlette.middleware.Middleware", "fastapi.middleware.Middleware"})
+
+
+class Naming:
+    """Hands out names and collects the imports they need."""
+
+    def __init__(self, entry: Entrypoint) -> None:
+        self.entry = entry
+        self.taken = set(entry.names.taken)
+        self.module = helper_module(entry)
+        self.imports: list[Import] = []
+
+    def free(self, *wishes: str) -> str:
+        """The first name that the file uses for nothing; it is taken from now on."""
+        for name in wishes:
+            if name not in self.taken:
+                self.taken.add(name)
+                return name
+        return self.free(*(f"{wishes[0]}_{number}" for number in range(2, 100)))
+
+    def ours(self, name: str) -> str:
+        """The local name of something `scalekit_auth` exports."""
+        known = self.entry.ours.imported.get(name)
+        return known or self._imported(self.module, name)
+
+    def fastmcp(self) -> str:
+        """How the file spells FastMCP."""
+        return self.entry.names.local_name(FASTMCP) or self._imported("fastmcp", "FastMCP")
+
+    def middleware(self) -> str:
+        """How the file spells Starlette's Middleware."""
+        known = self.entry.names.local_name(_MIDDLEWARE)
+        return known or self._imported("starlette.middleware", "Middleware")
+
+    def _imported(self, module: str, name: str) -> str:
+        for wanted in self.imports:
+            if (wanted.module, wanted.name) == (module, name):
+                return wanted.local
+        local = self.free(name, f"{name}_")
+        self.imports.append(Import(module, name, local if local != name else None))
+        return local
+
+    def edit(self) -> AddImports | None:
+        """The edit that adds what was asked for; None when nothing is missing."""
+        if not self.imports:
+            return None
+        return AddImports(tuple(self.imports), self.entry.app.place[0][1], self.module)
+
+
+def helper_module(entry: Entrypoint) -> str:
+    """The module name of ours, imported the way the file imports its siblings.
+
+    Relative in a package that shows no other habit.
+    """
+    origins = list(entry.names.imported.values())
+    folder = entry.path.parent
+    if any(origin.startswith(".") for origin in origins):
+        return f".{HELPER}"
+    for root in roots(entry.path):
+        if root != folder and folder.is_relative_to(root):
+            package = ".".join(folder.relative_to(root).parts)
+            top = package.partition(".")[0]
+            if any(o.startswith(f"{top}.") and find(entry.path, o) for o in origins):
+                return f"{package}.{HELPER}"
+    for origin in origins:
+        found = find(entry.path, origin)
+        if found and found[0].parent == folder:
+            return HELPER
+    return f".{HELPER}" if (folder / "__init__.py").exists() else HELPER

@@ -1,0 +1,199 @@
+"""Where the MCP mount goes, and what that opens."""
+
+from dataclasses import dataclass
+
+from mcp_auth_retrofit.options import Options
+from mcp_auth_retrofit.plan.server import Chosen, stands_before_app
+from mcp_auth_retrofit.results import Reason, Refused
+from mcp_auth_retrofit.wiring.model import Entrypoint, Mount, Place, Registration
+from mcp_auth_retrofit.wiring.order import (
+    buried,
+    dead,
+    earlier_grave,
+    exclusive,
+    later,
+    matches,
+    standing,
+)
+
+_METADATA = "/.well-known/oauth-protected-resource"
+
+
+@dataclass(frozen=True)
+class Spot:
+    """The mount's prefix ("" is the root) and place."""
+
+    prefix: str
+    place: Place
+    """In front of this statement of the app's block (it may be one past the end)."""
+    moves: bool
+    """An existing mount that must go there; a new one is simply put there."""
+    opened: tuple[str, ...] = ()
+    """Paths that are dead today and begin to answer."""
+
+
+def prefix_of(entry: Entrypoint, chosen: Chosen, options: Options) -> str:
+    """The mount path that is wanted: asked for, as it stands, else "/" or "/mcp"."""
+    if options.mount_path is not None:
+        return "/" + options.mount_path.strip("/") if options.mount_path.strip("/") else ""
+    if chosen.mount is not None:
+        if chosen.mount.path is None:
+            raise Refused(
+                Reason(
+                    "mount-path-not-literal",
+                    "The MCP mount's path is no literal, so what it buries can't be told.",
+                    "Write it out in the mount, or name it: --mount-path PATH.",
+                    chosen.mount.line,
+                )
+            )
+        return chosen.mount.path
+    return "/mcp" if entry.registrations else ""
+
+
+def find_spot(entry: Entrypoint, chosen: Chosen, options: Options) -> Spot:
+    """Raises Refused where no place is right."""
+    prefix = prefix_of(entry, chosen, options)
+    _refuse_own_metadata(entry)
+    mount = chosen.mount
+    if mount is not None:
+        _refuse_unreadable_block(entry, mount)
+    stand = standing(entry, prefix, mount.place if mount else None)
+    if stand.conflict is not None:
+        raise Refused(_conflict(prefix, stand.fence, stand.conflict))
+    block = entry.app.block
+    target = (*block, ("body", stand.limit))
+    if mount is None:
+        _refuse_late(entry, chosen, stand.limit, stand.fence)
+        return Spot(prefix, target, moves=False)
+    here = mount.place[len(block)][1]
+    if stand.fence is not None and stand.fence.top(block) == here:
+        if not exclusive(stand.fence, mount) and stand.fence.place < mount.place:
+            raise Refused(_in_block(mount))
+        return Spot(prefix, (*block, ("body", here)), moves=False)
+    behind = [
+        r
+        for r in later(entry, mount)
+        if here < r.top(block) < stand.limit or (r.top(block) == here and buried(r, prefix))
+    ]
+    if any(r.top(block) == here and not exclusive(r, mount) for r in behind):
+        raise Refused(_in_block(mount))
+    moves = here >= stand.limit or any(r.top(block) > here for r in behind)
+    if not moves:
+        return Spot(prefix, (*block, ("body", here)), moves=False)
+    if len(mount.place) > len(block) + 1 and not _alone(entry, mount):
+        raise Refused(_in_block(mount))
+    if stand.limit < here:
+        _refuse_late(entry, chosen, stand.limit, stand.fence)
+    opened = [r.path for r in dead(entry, mount) if r.path]
+    if earlier_grave(entry, mount) is not None:
+        opened.append(prefix or "/")
+    return Spot(prefix, target, moves=True, opened=tuple(opened))
+
+
+def _refuse_own_metadata(entry: Entrypoint) -> None:
+    for registration in entry.registrations:
+        if (registration.path or "").startswith(_METADATA):
+            raise Refused(
+                Reason(
+                    "metadata-route-taken",
+                    f"The app serves `{registration.path}` itself.",
+                    "Remove that route: the guard's metadata has to be the one that is served.",
+                    registration.line,
+                )
+            )
+
+
+def _refuse_unreadable_block(entry: Entrypoint, mount: Mount) -> None:
+    """A mount may stand in an `if` of the app's block; nothing else is one straight street."""
+    inner = mount.place[len(entry.app.block) :]
+    statements = entry.app.function.body if entry.app.function else entry.tree.body
+    for index, (name, position) in enumerate(inner):
+        holder = statements[position]
+        if index == len(inner) - 1:
+            return
+        kind = type(holder).__name__
+        if kind in ("For", "AsyncFor", "While"):
+            raise Refused(
+                Reason(
+                    "mount-in-loop",
+                    "MCP is mounted in a loop: several servers, or one under several paths.",
+                    "Write the mounts out one by one.",
+                    mount.line,
+                )
+            )
+        if kind != "If" or inner[index + 1][0] != "body" or name != "body":
+            raise Refused(_in_block(mount))
+        statements = getattr(holder, "body", [])
+
+
+def _alone(entry: Entrypoint, mount: Mount) -> bool:
+    """Whether the `if` around the mount holds nothing else, so that it can move as a whole."""
+    block = entry.app.block
+    statements = entry.app.function.body if entry.app.function else entry.tree.body
+    holder = statements[mount.place[len(block)][1]]
+    own = {mount.line} | {a.line for a in entry.mcp_apps if a.name == mount.mcp_app}
+    if entry.ours.bare_path:
+        own.add(mount.line - 1)
+    body = getattr(holder, "body", [])
+    return not getattr(holder, "orelse", []) and all(s.lineno in own for s in body)
+
+
+def _refuse_late(entry: Entrypoint, chosen: Chosen, limit: int, fence: Registration | None) -> None:
+    """The MCP app must exist where its mount is to stand."""
+    mcp_app, server = chosen.mcp_app, chosen.server
+    made = mcp_app.place if mcp_app else server.place if server else None
+    if stands_before_app(entry, made) or made is None:
+        return
+    block = entry.app.block
+    inside = made[: len(block)] == block and len(made) > len(block)
+    if inside and made[len(block)][1] < limit:
+        return
+    raise Refused(
+        Reason(
+            "mcp-made-late",
+            "The MCP server is made behind the place where its mount has to stand"
+            + (f": line {fence.line} answers everything." if fence else "."),
+            "Move the server, and its http_app(), above FastAPI(...), and run apply again.",
+            mcp_app.line if mcp_app else server.line if server else None,
+        )
+    )
+
+
+def _in_block(mount: Mount) -> Reason:
+    return Reason(
+        "mount-in-block",
+        "The MCP mount stands inside a block that holds other things too, or in an `else`.",
+        "Put the mount on its own in an `if`, or at the end of the app's block.",
+        mount.line,
+    )
+
+
+def _conflict(prefix: str, fence: Registration | None, dying: Registration) -> Reason:
+    if prefix == "":
+        what = f"`{dying.path}`" if dying.path else "what is registered"
+        return Reason(
+            "root-conflict",
+            f"An MCP mount at the root can't live with line {(fence or dying).line}: whichever "
+            f"comes first answers for the other ({what} would be dead).",
+            "Mount MCP under a prefix: --mount-path /mcp.",
+            (fence or dying).line,
+        )
+    return Reason(
+        "mount-conflict",
+        f"No place is right for an MCP mount at `{prefix}`: line {dying.line} lies below it, and "
+        + (f"line {fence.line} must come after it." if fence else "the app is already handed on."),
+        "Choose another --mount-path, or move one of the two by hand.",
+        dying.line,
+    )
+
+
+def answers(entry: Entrypoint, path: str) -> bool:
+    """Whether the app has a GET route written out for a path."""
+    return any(
+        r.kind == "route"
+        and r.path is not None
+        and "{" not in r.path
+        and matches(r.path, path)
+        and (r.methods is None or "GET" in r.methods)
+        for r in entry.registrations
+    )
