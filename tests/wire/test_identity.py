@@ -1,0 +1,122 @@
+"""Who calls: tools see it, and a session belongs to its user (MCP, "Session Hijacking")."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from fastmcp import Client
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from mcp_auth_retrofit.verify.standin import Standin
+from wire.world import WHO, Site, demo_app, site, stateless_app
+
+
+@pytest.fixture(scope="module")
+def stateful(folder: Path, scalekit: Standin) -> Iterator[Site]:
+    """Sessions and event streams, FastMCP's default."""
+    with site(folder / "stateful", scalekit, demo_app) as one:
+        yield one
+
+
+@pytest.mark.parametrize("path", ["/mcp", "/mcp/"])
+def test_tool_call_with_the_fastmcp_client(stateful: Site, path: str) -> None:
+    async def call() -> tuple[list[str], Any]:
+        async with Client(stateful.url + path, auth=stateful.scalekit.token()) as client:
+            tools = [tool.name for tool in await client.list_tools()]
+            return tools, (await client.call_tool("who")).data
+
+    tools, data = asyncio.run(call())
+    assert tools == ["who"]
+    assert data["subject"] == "usr_alice"
+
+
+def test_get_access_token_gives_claims_to_a_tool_but_not_the_token(mounted: Site) -> None:
+    token = mounted.bearer(sub="usr_bob", client_id="cli", scope="a b", org="acme")
+    seen = mounted.post("/mcp", token, WHO).json()["result"]["structuredContent"]
+    assert seen["token"] == ""
+    assert seen["subject"] == "usr_bob"
+    assert seen["client_id"] == "cli"
+    assert seen["scopes"] == ["a", "b"]
+    assert seen["claims"]["org"] == "acme"
+    assert seen["expires_at"] == seen["claims"]["exp"]
+
+
+@pytest.mark.parametrize(
+    ("claims", "client_id"),
+    [({"azp": "party"}, "party"), ({}, "usr_alice")],
+    ids=["azp", "sub"],
+)
+def test_client_id_falls_back(mounted: Site, claims: dict[str, str], client_id: str) -> None:
+    token = mounted.bearer(client_id=None, **claims)
+    seen = mounted.post("/mcp", token, WHO).json()["result"]["structuredContent"]
+    assert seen["client_id"] == client_id
+
+
+def open_session(one: Site, **token: Any) -> dict[str, str]:
+    answer = one.post("/mcp", one.bearer(**token))
+    assert answer.status_code == 200
+    session = {
+        "mcp-session-id": answer.headers["mcp-session-id"],
+        "mcp-protocol-version": "2025-06-18",
+    }
+    ready = {"jsonrpc": "2.0", "method": "notifications/initialized"}
+    assert one.post("/mcp", {**session, **one.bearer(**token)}, ready).status_code == 202
+    return session
+
+
+def test_session_of_another_user_is_404(stateful: Site) -> None:
+    session = open_session(stateful)
+    bob = {**session, **stateful.bearer(sub="usr_bob")}
+    assert stateful.post("/mcp", bob, WHO).status_code == 404
+    assert stateful.http.delete("/mcp", headers=bob).status_code == 404
+    assert stateful.post("/mcp", session, WHO).status_code == 401
+    alice = {**session, **stateful.bearer()}
+    assert stateful.post("/mcp", alice, WHO).status_code == 200
+
+
+def test_renewed_token_keeps_the_session(stateful: Site) -> None:
+    session = open_session(stateful, jti="one")
+    later = {**session, **stateful.bearer(jti="two", scope="more")}
+    answer = stateful.post("/mcp", later, WHO)
+    assert answer.status_code == 200
+    assert '"more"' in answer.text  # and the tool sees the new token
+
+
+def test_requests_are_not_mixed_up(stateful: Site) -> None:
+    async def ask(name: str) -> str:
+        token = stateful.scalekit.token(sub=name)
+        async with Client(stateful.url + "/mcp", auth=token) as client:
+            return str((await client.call_tool("who")).data["subject"])
+
+    async def both() -> list[str]:
+        return await asyncio.gather(*(ask(f"usr_{number}") for number in range(8)))
+
+    assert asyncio.run(both()) == [f"usr_{number}" for number in range(8)]
+
+
+def test_identity_stays_inside_the_guard(folder: Path, scalekit: Standin) -> None:
+    """The app's own authentication may use scope["user"] as well."""
+    seen: list[Any] = []
+
+    class Outside:
+        def __init__(self, app: ASGIApp) -> None:
+            self.app = app
+
+        async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+            if scope["type"] == "http":
+                scope["user"] = "the app's own"
+            await self.app(scope, receive, send)
+            seen.append(scope.get("user"))
+
+    def build(guard: ModuleType) -> FastAPI:
+        app = stateless_app(guard)
+        app.add_middleware(Outside)
+        return app
+
+    with site(folder / "outside", scalekit, build) as one:
+        assert one.post("/mcp", one.bearer(), WHO).status_code == 200
+        assert seen == ["the app's own"]

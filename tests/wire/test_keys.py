@@ -1,0 +1,261 @@
+"""Scalekit's keys: fetched off the loop, once, renewed when they turn, never older than 10 min."""
+
+import asyncio
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from mcp_auth_retrofit.verify.standin import Standin
+from wire.world import INITIALIZE, MCP_HEADERS, WELL_KNOWN, Site, load_guard, site, stateless_app
+
+
+class Clock:
+    """Stands in for the guard's `time`: ten minutes pass at once."""
+
+    def __init__(self) -> None:
+        self.ahead = 0.0
+
+    def monotonic(self) -> float:
+        return time.monotonic() + self.ahead
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> Iterator[Site]:
+    """A Scalekit and a site of the test's own; no key fetched yet."""
+    with Standin() as scalekit, site(tmp_path, scalekit, stateless_app) as one:
+        yield one
+
+
+@pytest.fixture
+def clock(fresh: Site, monkeypatch: pytest.MonkeyPatch) -> Clock:
+    one = Clock()
+    monkeypatch.setattr(fresh.guard, "time", one)
+    return one
+
+
+def status(one: Site, headers: dict[str, str]) -> int:
+    return one.post("/mcp", headers).status_code
+
+
+def until_fetched(one: Site, count: int) -> None:
+    """Wait for a renewal that no request waits for."""
+    deadline = time.monotonic() + 5
+    while one.scalekit.fetches < count or not one.guard.settings().keys.renewal.done():
+        assert time.monotonic() < deadline, one.scalekit.fetches
+        time.sleep(0.01)
+
+
+def test_nothing_is_asked_of_scalekit_before_the_first_token(fresh: Site) -> None:
+    assert fresh.http.get("/health").status_code == 200
+    assert fresh.http.get(WELL_KNOWN).status_code == 200
+    assert status(fresh, {}) == 401
+    assert status(fresh, {"authorization": "Bearer nonsense"}) == 401
+    for header in ({"kid": None}, {"alg": "HS256"}, {"crit": ["exp"]}):
+        assert status(fresh, fresh.bearer(header=header)) == 401
+    assert (fresh.scalekit.sign_ins, fresh.scalekit.fetches) == (0, 0)
+    assert status(fresh, fresh.bearer()) == 200
+    assert (fresh.scalekit.sign_ins, fresh.scalekit.fetches) == (1, 1)
+
+
+def test_keys_are_asked_for_without_the_machine_token(fresh: Site) -> None:
+    assert status(fresh, fresh.bearer()) == 200
+    assert "authorization" not in fresh.scalekit.seen[0]
+
+
+def assert_unavailable(answer: httpx.Response) -> None:
+    assert answer.status_code == 503
+    assert answer.headers["retry-after"] == "5"
+    assert answer.headers["cache-control"] == "no-store"
+    assert "www-authenticate" not in answer.headers
+    assert answer.json()["error"] == "temporarily_unavailable"
+
+
+@pytest.mark.parametrize("broken", ["keys", "sign-in"])
+def test_keys_that_cannot_be_had_are_503_and_recover(
+    fresh: Site, clock: Clock, broken: str
+) -> None:
+    scalekit = fresh.scalekit
+    scalekit.fail, scalekit.fail_sign_in = (500, 0) if broken == "keys" else (0, 401)
+    assert_unavailable(fresh.post("/mcp", fresh.bearer()))
+    assert fresh.http.get("/health").status_code == 200
+    assert status(fresh, {}) == 401
+    scalekit.fail = scalekit.fail_sign_in = 0
+    assert_unavailable(fresh.post("/mcp", fresh.bearer()))  # it cools down
+    clock.ahead += 5
+    assert status(fresh, fresh.bearer()) == 200
+
+
+def test_scalekit_out_of_reach_is_503(folder: Path, scalekit: Standin) -> None:
+    with site(folder / "gone", scalekit, stateless_app, SK_ENV_URL="http://127.0.0.1:9") as one:
+        assert_unavailable(one.post("/mcp", one.bearer()))
+        assert one.post("/orders", {}).status_code == 200
+
+
+def test_secrets_are_not_logged_when_keys_cannot_be_had(
+    fresh: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    fresh.scalekit.fail_sign_in = 401
+    token = fresh.scalekit.token()
+    assert status(fresh, {"authorization": f"Bearer {token}"}) == 503
+    assert "ScalekitUnauthorizedException" in caplog.text
+    assert fresh.scalekit.client_secret not in caplog.text
+    assert token not in caplog.text
+
+
+def test_failed_fetch_is_not_repeated_while_it_cools_down(fresh: Site, clock: Clock) -> None:
+    fresh.scalekit.fail = 500
+    for _ in range(10):
+        assert status(fresh, fresh.bearer()) == 503
+    assert fresh.scalekit.fetches == 1
+    clock.ahead += 5
+    assert status(fresh, fresh.bearer()) == 503
+    assert fresh.scalekit.fetches == 2
+
+
+def test_rotated_key_is_accepted_at_once(fresh: Site) -> None:
+    assert status(fresh, fresh.bearer()) == 200
+    for _ in range(3):  # a look-up that succeeds starts no cool-down
+        fresh.scalekit.rotate()
+        assert status(fresh, fresh.bearer()) == 200
+    assert fresh.scalekit.fetches == 4
+
+
+def test_made_up_key_ids_cost_one_fetch_per_cool_down(fresh: Site, clock: Clock) -> None:
+    good = fresh.bearer()
+    assert status(fresh, good) == 200
+    for number in range(20):
+        assert status(fresh, fresh.bearer(header={"kid": f"made-up-{number}"})) == 401
+        assert status(fresh, good) == 200
+    assert fresh.scalekit.fetches == 2
+    fresh.scalekit.rotate()
+    assert status(fresh, fresh.bearer()) == 401  # the cool-down delays a true new key, too
+    for _ in range(5):
+        clock.ahead += 1
+        status(fresh, fresh.bearer(header={"kid": "made-up"}))
+    assert status(fresh, fresh.bearer()) == 200  # and is not prolonged by those who knock
+
+
+def test_old_keys_serve_while_new_ones_cannot_be_had(fresh: Site, clock: Clock) -> None:
+    old = fresh.bearer()
+    assert status(fresh, old) == 200
+    fresh.scalekit.rotate()
+    fresh.scalekit.fail = 503
+    assert_unavailable(fresh.post("/mcp", fresh.bearer()))
+    assert status(fresh, old) == 200
+    clock.ahead += 300
+    assert status(fresh, old) == 200
+    clock.ahead += 301
+    assert_unavailable(fresh.post("/mcp", old))
+    fresh.scalekit.fail = 0
+    clock.ahead += 5
+    assert status(fresh, old) == 200
+
+
+def test_keys_are_renewed_in_the_background_after_five_minutes(fresh: Site, clock: Clock) -> None:
+    assert status(fresh, fresh.bearer()) == 200
+    fresh.scalekit.delay = 1
+    clock.ahead += 301
+    began = time.monotonic()
+    assert status(fresh, fresh.bearer()) == 200
+    assert time.monotonic() - began < 0.9
+    until_fetched(fresh, 2)
+
+
+def test_withdrawn_key_is_refused_after_ten_minutes(fresh: Site, clock: Clock) -> None:
+    old = fresh.bearer()
+    withdrawn = fresh.scalekit.kid
+    assert status(fresh, old) == 200
+    fresh.scalekit.rotate()
+    fresh.scalekit.withdraw(withdrawn)
+    assert status(fresh, old) == 200
+    clock.ahead += 600
+    assert status(fresh, old) == 401
+    assert status(fresh, fresh.bearer()) == 200
+
+
+def test_withdrawn_key_is_refused_as_soon_as_keys_are_renewed(fresh: Site) -> None:
+    old = fresh.bearer()
+    withdrawn = fresh.scalekit.kid
+    assert status(fresh, old) == 200
+    fresh.scalekit.rotate()
+    fresh.scalekit.withdraw(withdrawn)
+    assert status(fresh, fresh.bearer()) == 200
+    assert status(fresh, old) == 401
+
+
+def test_empty_key_set_is_503_and_keeps_the_old_keys(fresh: Site, clock: Clock) -> None:
+    old = fresh.bearer()
+    assert status(fresh, old) == 200
+    fresh.scalekit.withdraw(fresh.scalekit.kid)
+    assert status(fresh, fresh.bearer(header={"kid": "made-up"})) == 503
+    assert status(fresh, old) == 200
+    clock.ahead += 601
+    assert status(fresh, old) == 503
+
+
+def test_client_that_leaves_does_not_stop_the_fetch(fresh: Site) -> None:
+    fresh.scalekit.delay = 0.6
+    with pytest.raises(httpx.ReadTimeout):
+        fresh.http.post("/mcp", json=INITIALIZE, headers=fresh.bearer(), timeout=0.2)
+    assert status(fresh, fresh.bearer()) == 200
+    assert fresh.scalekit.fetches == 1
+
+
+def test_slow_keys_stall_nothing_and_are_fetched_once(fresh: Site) -> None:
+    """60 first requests while keys take 1 s: the recipe freezes, or fetches 40 times."""
+    fresh.scalekit.delay = 1
+    waits: list[float] = []
+
+    async def ask_public(client: httpx.AsyncClient, done: asyncio.Event) -> None:
+        while not done.is_set():
+            for method, path in (("GET", "/health"), ("POST", "/orders")):  # async, and in a pool
+                began = time.perf_counter()
+                answer = await client.request(method, path)
+                waits.append(time.perf_counter() - began)
+                assert answer.status_code == 200
+            await asyncio.sleep(0.02)
+
+    async def ask_mcp(client: httpx.AsyncClient) -> int:
+        headers = {**MCP_HEADERS, **fresh.bearer()}
+        return (await client.post("/mcp", json=INITIALIZE, headers=headers)).status_code
+
+    async def burst() -> list[int]:
+        done = asyncio.Event()
+        async with httpx.AsyncClient(base_url=fresh.url, trust_env=False, timeout=20) as client:
+            public = asyncio.create_task(ask_public(client, done))
+            statuses = await asyncio.gather(*(ask_mcp(client) for _ in range(60)))
+            done.set()
+            await public
+        return statuses
+
+    assert set(asyncio.run(burst())) == {200}
+    assert (fresh.scalekit.fetches, fresh.scalekit.sign_ins) == (1, 1)
+    assert len(waits) > 10
+    assert max(waits) < 0.7, max(waits)
+
+
+def test_two_guards_of_one_app_share_the_keys(tmp_path: Path) -> None:
+    def build(guard: ModuleType) -> FastAPI:
+        app = stateless_app(guard)
+        (mount,) = [route for route in app.routes if getattr(route, "path", "") == "/mcp"][-1:]
+        inner = mount.app.app  # type: ignore[attr-defined]  # the mount's guard's app
+        app.mount("/again", guard.ScalekitAuthMiddleware(inner))
+        return app
+
+    with Standin() as scalekit, site(tmp_path, scalekit, build) as one:
+        for path in ("/mcp/", "/again/"):
+            assert one.post(path, one.bearer()).status_code == 200
+        assert scalekit.fetches == 1
+
+
+def test_import_and_start_need_no_network(tmp_path: Path) -> None:
+    with Standin() as scalekit:
+        guard = load_guard(tmp_path, scalekit.settings("http://localhost:3002/mcp"))
+        stateless_app(guard)
+        guard.Settings()
+        assert (scalekit.sign_ins, scalekit.fetches) == (0, 0)
