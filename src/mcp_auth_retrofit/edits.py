@@ -38,6 +38,8 @@ class Insert:
     blank: int = 0
     """Empty lines above them."""
     after: bool = False
+    joined: bool = False
+    """No empty line between them and the statement at `place`: its own go above them."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,7 @@ class Hoist:
     """In front of this statement."""
     keywords: tuple[tuple[str, str], ...] = ()
     blank: int = 0
+    joined: bool = False
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,7 @@ class SetLifespan:
     mcp_lifespan: str
     """E.g. `mcp_app.lifespan`."""
     merge: str | None
-    """The merge helper's local name; None when there is nothing to merge with."""
+    """The merge helper's local name; None when what stands there is replaced."""
 
 
 @dataclass(frozen=True)

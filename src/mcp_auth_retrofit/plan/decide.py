@@ -24,6 +24,7 @@ from mcp_auth_retrofit.plan.server import (
     stands_before_app,
 )
 from mcp_auth_retrofit.results import Caution, Change, Reason, Refused
+from mcp_auth_retrofit.wiring.mcp import http_app_of
 from mcp_auth_retrofit.wiring.model import Entrypoint, Place
 from mcp_auth_retrofit.wiring.names import GUARD, argument
 from mcp_auth_retrofit.wiring.read import refuse_mounted_twice, runs_mcp
@@ -63,7 +64,8 @@ class _Decision:
         self.entry, self.options, self.chosen, self.spot = entry, options, chosen, spot
         self.app = entry.app.name
         self.naming = Naming(entry)
-        self.changed_line = entry.app.line
+        self._apart = 1 if entry.app.function else 2
+        """Empty lines around a function: one inside another, two at module level."""
         server, mount = chosen.server, chosen.mount
         self.server_name = server.name if server else self.naming.free("mcp", "mcp_server")
         named = chosen.mcp_app.name if chosen.mcp_app else None
@@ -105,7 +107,7 @@ class _Decision:
                 tool=self.naming.free("hello", "greet", "say_hello"),
             )
             plan.add(
-                Insert(place, code, blank=1),
+                Insert(place, code, blank=1, joined=True),
                 "server",
                 entry.app.line,
                 f"Makes the MCP server `{self.server_name}` with one sample tool.",
@@ -129,19 +131,21 @@ class _Decision:
     def _name_mcp_app(self, keywords: tuple[tuple[str, str], ...], fresh: bool) -> None:
         """`mcp_app = mcp.http_app(...)`: above FastAPI(...), else right above the mount."""
         target = self.entry.app.place if self._early() else self._mount_place()
+        joined = self._early() or self._stays
+        above = 0 if self._early() or self._nested else self._apart
         if fresh:
             extra = "".join(f", {name}={value}" for name, value in keywords)
             code = f'{self.mcp_app} = {self.server_name}.http_app(path="/"{extra})\n'
-            blank = 0 if self._early() and self.chosen.server is not None else 1
+            blank = self._apart if self.chosen.server is None else above
             self.plan.add(
-                Insert(target, code, blank=2 if self.chosen.server is None else blank),
+                Insert(target, code, blank=blank, joined=joined),
                 "mcp_app",
                 self.entry.app.line,
                 f"Makes the server's HTTP app, `{self.mcp_app}`.",
             )
         elif self.chosen.mount is not None:
             self.plan.add(
-                Hoist(self.chosen.mount.place, self.mcp_app, target, keywords),
+                Hoist(self.chosen.mount.place, self.mcp_app, target, keywords, above, joined),
                 "mcp_app",
                 self.chosen.mount.line,
                 f"Gives the mounted http_app() a name, `{self.mcp_app}`, so that its lifespan can "
@@ -161,9 +165,18 @@ class _Decision:
     def _mount_place(self) -> Place:
         """In front of what the mount's own new lines stand in front of."""
         mount = self.chosen.mount
-        if mount is None or self.spot.moves:
-            return self.spot.place
-        return mount.place
+        return mount.place if mount is not None and self._stays else self.spot.place
+
+    @property
+    def _stays(self) -> bool:
+        """Whether the mount's statement stays in its block: what is new goes right above it."""
+        return self.chosen.mount is not None and (self._nested or not self.spot.moves)
+
+    @property
+    def _nested(self) -> bool:
+        """Whether the mount stands in an `if`, where its new lines belong too."""
+        mount = self.chosen.mount
+        return mount is not None and len(mount.place) > len(self.entry.app.block) + 1
 
     # -- lifespan ------------------------------------------------------------------------------
 
@@ -190,7 +203,9 @@ class _Decision:
         if not self._early() or life.assigned or handlers or open_ended:
             self._wrap(theirs)
             return
-        merge = self.naming.ours("merge_lifespans") if life.value is not None else None
+        merge = None
+        if life.value is not None and not self._other_object(life.value):
+            merge = self.naming.ours("merge_lifespans")
         self.plan.add(
             SetLifespan(entry.app.place, theirs, merge),
             "lifespan",
@@ -198,6 +213,14 @@ class _Decision:
             "Merges the MCP app's lifespan into yours: yours starts first and ends last."
             if merge
             else "Runs the MCP app's lifespan with the app.",
+        )
+
+    def _other_object(self, value: ast.expr) -> bool:
+        """`mcp.http_app().lifespan`: of the same server, and not of the app that is mounted."""
+        return (
+            isinstance(value, ast.Attribute)
+            and value.attr == "lifespan"
+            and http_app_of(value.value, list(self.entry.servers)) == self.server_name
         )
 
     def _wrap(self, theirs: str | None) -> None:
@@ -212,7 +235,7 @@ class _Decision:
             code = f"{held} = {self.naming.ours('merge_lifespans')}(\n{inner})\n"
         place, after = self._wrap_place()
         self.plan.add(
-            Insert(place, code, after=after, blank=0 if after else 1),
+            Insert(place, code, after=after),
             "lifespan",
             self.entry.app.line,
             "Wraps the app's lifespan instead of passing `lifespan=`, which would replace it or "
@@ -270,9 +293,8 @@ class _Decision:
             f"async def {name}() -> dict[str, str]:\n"
             '    return {"status": "healthy"}\n'
         )
-        blank = 1 if self.entry.app.function else 2
         self.plan.add(
-            Insert(self._top_place(), code, blank=blank),
+            Insert(self._top_place(), code, blank=self._apart),
             "health",
             self.entry.app.line,
             "Adds GET /health, open to everybody.",
@@ -297,10 +319,12 @@ class _Decision:
             self.plan.edits.append(Remove(ours[0]))
         if wanted and not (ours is not None and stays):
             name = self.naming.ours("answer_bare_path")
-            blank = 2 if self.entry.app.function is None else 1
             self.plan.add(
                 Insert(
-                    self._mount_place(), f"{name}({self.app}, {self._path_source()})\n", blank=blank
+                    self._mount_place(),
+                    f"{name}({self.app}, {self._path_source()})\n",
+                    blank=0 if self._nested else self._apart,
+                    joined=self._stays,
                 ),
                 "bare_path",
                 self.chosen.mount.line if self.chosen.mount else self.entry.app.line,
@@ -325,12 +349,11 @@ class _Decision:
             mounted = f"{self.naming.ours(GUARD)}({self.mcp_app})"
         if mount is None:
             follows = bool(spot.prefix) and self.inner == "/"
-            alone = 2 if entry.app.function is None else 1
             self.plan.add(
                 Insert(
                     spot.place,
                     f"{self.app}.mount({self._path_source()}, {mounted})\n",
-                    blank=0 if follows else alone,
+                    blank=0 if follows else self._apart,
                 ),
                 "mount",
                 entry.app.line,
@@ -342,16 +365,17 @@ class _Decision:
         if mount.guarded == guarded and mount.inline is None and path is None and not spot.moves:
             return
         block = entry.app.block
-        nested = len(mount.place) > len(block) + 1
         target = spot.place if spot.moves else None
         edit = RewriteMount(
             mount.place,
             mounted,
             hoisted=mount.inline is not None,
             path=path,
-            statement=mount.place[: len(block) + 1] if nested and spot.moves else None,
+            statement=mount.place[: len(block) + 1] if self._nested and spot.moves else None,
             target=target,
-            blank=0 if bool(spot.prefix) and self.inner == "/" and not nested else 1,
+            blank=0
+            if bool(spot.prefix) and self.inner == "/" and not self._nested
+            else self._apart,
         )
         said = []
         if mount.guarded != guarded:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from mcp_auth_retrofit.options import Options
 from mcp_auth_retrofit.plan.server import Chosen, stands_before_app
 from mcp_auth_retrofit.results import Reason, Refused
+from mcp_auth_retrofit.wiring.mcp import mount_in_loop
 from mcp_auth_retrofit.wiring.model import Entrypoint, Mount, Place, Registration
 from mcp_auth_retrofit.wiring.order import (
     buried,
@@ -113,14 +114,7 @@ def _refuse_unreadable_block(entry: Entrypoint, mount: Mount) -> None:
             return
         kind = type(holder).__name__
         if kind in ("For", "AsyncFor", "While"):
-            raise Refused(
-                Reason(
-                    "mount-in-loop",
-                    "MCP is mounted in a loop: several servers, or one under several paths.",
-                    "Write the mounts out one by one.",
-                    mount.line,
-                )
-            )
+            raise Refused(mount_in_loop(mount.line))
         if kind != "If" or inner[index + 1][0] != "body" or name != "body":
             raise Refused(_in_block(mount))
         statements = getattr(holder, "body", [])

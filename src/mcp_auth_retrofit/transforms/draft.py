@@ -35,6 +35,8 @@ class _Slot:
     lifted: bool = False
     """The comments directly above went elsewhere with the statement."""
     comments: list[str] = field(default_factory=list)
+    joined: bool = False
+    """No empty line between `before` and the statement: its own go above them."""
 
 
 class Draft:
@@ -59,17 +61,22 @@ class Draft:
         """Takes a statement away; the comments above it stay."""
         self._slot(place).removed = True
 
-    def insert_before(self, place: Place, code: str, blank: int = 0) -> None:
+    def insert_before(
+        self, place: Place, code: str, blank: int = 0, *, joined: bool = False
+    ) -> None:
         """Adds code in front of a statement; `place` may be one past the end of its block."""
-        self._slot(place).before += self.parse(code, blank)
+        for statement in self.parse(code, blank):
+            self.insert_statement(place, statement, joined=joined)
 
     def insert_after(self, place: Place, code: str, blank: int = 0) -> None:
         """Adds code behind a statement, before the comments of the next."""
         self._slot(place).after += self.parse(code, blank)
 
-    def insert_statement(self, place: Place, statement: cst.BaseStatement) -> None:
+    def insert_statement(self, place: Place, statement: cst.BaseStatement, *, joined: bool) -> None:
         """Adds a statement in front of another."""
-        self._slot(place).before.append(statement)
+        slot = self._slot(place)
+        slot.before.append(statement)
+        slot.joined = slot.joined or joined
 
     def keep_comments(self, place: Place, comments: Sequence[str]) -> None:
         """Puts comments that an edit would lose on lines of their own above a statement."""
@@ -79,7 +86,8 @@ class Draft:
         """Moves a statement in front of another, with the comments directly above it."""
         line = self._whole_line(source)
         if isinstance(line, cst.SimpleStatementLine):
-            line = line.with_changes(body=[self.statement(source)])
+            small = self.statement(source).with_changes(semicolon=cst.MaybeSentinel.DEFAULT)
+            line = line.with_changes(body=[small])
         elif (slot := self._slots.get(source)) and slot.replaced is not None:
             line = as_statement(slot.replaced)
         line = self._inside(line, source)
@@ -147,18 +155,19 @@ class Draft:
             parts = split_line(line) if isinstance(line, cst.SimpleStatementLine) else [line]
             for part, place in zip(parts, places, strict=True):
                 slot = self._slots.get(place, _Slot())
-                add(slot.before)
                 if slot.removed:
+                    add(slot.before)
                     orphans += _left_behind(part, slot)
                 else:
-                    add([self._edited(part, place, slot)])
+                    add(_joined(slot, self._edited(part, place, slot)))
                 add(slot.after)
         add(self._slots.get((*holder, (name, index)), _Slot()).before)
         return built, orphans
 
     def _edited(self, part: cst.BaseStatement, place: Place, slot: _Slot) -> cst.BaseStatement:
         if isinstance(slot.replaced, cst.BaseSmallStatement):
-            part = part.with_changes(body=[slot.replaced])
+            semicolon = cst.ensure_type(part, cst.SimpleStatementLine).body[0].semicolon
+            part = part.with_changes(body=[slot.replaced.with_changes(semicolon=semicolon)])
         elif slot.replaced is not None:
             part = slot.replaced
         part = self._inside(part, place)
@@ -177,6 +186,24 @@ class Draft:
 
 def _statements(suite: cst.IndentedBlock) -> list[cst.BaseStatement]:
     return [as_statement(statement) for statement in suite.body]
+
+
+def _joined(slot: _Slot, statement: cst.BaseStatement) -> list[cst.BaseStatement]:
+    """What is inserted and the statement itself, with the empty lines where they belong."""
+    if not (slot.before and slot.joined):
+        return [*slot.before, statement]
+    lines = leading_lines(statement)
+    own = _blanks(lines)
+    first, *rest = slot.before
+    above = leading_lines(first)
+    missing = max(0, own - _blanks(above))
+    first = with_leading(first, [*[blank_line()] * missing, *above])
+    return [first, *rest, with_leading(statement, lines[own:])]
+
+
+def _blanks(lines: Sequence[cst.EmptyLine]) -> int:
+    """How many empty lines stand before the first comment."""
+    return next((i for i, line in enumerate(lines) if line.comment), len(lines))
 
 
 def _left_behind(part: cst.BaseStatement, slot: _Slot) -> list[cst.EmptyLine]:

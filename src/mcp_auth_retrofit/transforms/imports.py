@@ -30,7 +30,7 @@ def add_imports(draft: Draft, edit: AddImports) -> None:
     modules = sorted(missing, key=lambda module: (module == edit.siblings, module))
     for module in modules:
         ours = module == edit.siblings
-        index = _behind(statements, last=ours)
+        index = _behind(statements, None if ours else module)
         apart = ours and index > 0 and not _is_sibling(statements[index - 1], edit.siblings)
         code = _line(module, sorted(missing[module], key=lambda i: _order(i.name)))
         if index == 0:
@@ -50,18 +50,39 @@ def _listed(statement: object) -> bool:
     return isinstance(statement, cst.ImportFrom) and not isinstance(statement.names, cst.ImportStar)
 
 
-def _behind(statements: Sequence[object], *, last: bool) -> int:
-    """The index behind the import that a new one follows: FastAPI's own, or the last."""
+def _behind(statements: Sequence[object], module: str | None) -> int:
+    """The index behind the import that a new one follows.
+
+    A library's goes into FastAPI's group, in order; one of ours (None) goes behind the last.
+    """
     found = 0
     for index, statement in enumerate(statements):
         if _is_docstring(statement, index) or _module(statement) == "__future__":
             found = index + 1
-    for index, statement in enumerate(statements):
-        if isinstance(statement, cst.Import | cst.ImportFrom):
-            found = max(found, index + 1)
-            if not last and (_module(statement) or "").partition(".")[0] == "fastapi":
-                return index + 1
-    return found
+    imports = [i for i, s in enumerate(statements) if isinstance(s, cst.Import | cst.ImportFrom)]
+    if module is not None:
+        behind = _in_group(statements, imports, module)
+        if behind is not None:
+            return behind
+    return max([found, *(i + 1 for i in imports)])
+
+
+def _in_group(statements: Sequence[object], imports: Sequence[int], module: str) -> int | None:
+    """The index that keeps FastAPI's group of imports in order; None when there is none."""
+    for start in imports:
+        if (_imported(statements[start]) or "").partition(".")[0] == "fastapi":
+            index = start + 1
+            while index in imports and "." < (_imported(statements[index]) or "") < module:
+                index += 1
+            return index
+    return None
+
+
+def _imported(statement: object) -> str | None:
+    """The first module that an import statement names."""
+    if isinstance(statement, cst.Import):
+        return str(statement.names[0].evaluated_name)
+    return _module(statement)
 
 
 def _is_docstring(statement: object, index: int) -> bool:

@@ -38,7 +38,8 @@ def hoist(draft: Draft, edit: Hoist) -> None:
     (statement,) = draft.parse(f"{edit.name} = None\n", edit.blank)
     line = cst.ensure_type(statement, cst.SimpleStatementLine)
     assign = cst.ensure_type(line.body[0], cst.Assign)
-    draft.insert_statement(edit.place, line.with_changes(body=[assign.with_changes(value=made)]))
+    hoisted = line.with_changes(body=[assign.with_changes(value=made)])
+    draft.insert_statement(edit.place, hoisted, joined=edit.joined)
 
 
 def _http_app(node: cst.CSTNode) -> cst.Call:

@@ -26,8 +26,10 @@ def rewrite(data: bytes, edits: Sequence[Edit]) -> bytes:
         match edit:
             case AddImports():
                 add_imports(draft, edit)
-            case Insert(place, code, blank, after):
-                (draft.insert_after if after else draft.insert_before)(place, code, blank)
+            case Insert(after=True):
+                draft.insert_after(edit.place, edit.code, edit.blank)
+            case Insert():
+                draft.insert_before(edit.place, edit.code, edit.blank, joined=edit.joined)
             case Hoist():
                 hoist(draft, edit)
             case Remove(place):

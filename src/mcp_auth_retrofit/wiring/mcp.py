@@ -4,6 +4,7 @@ import ast
 from collections.abc import Iterator
 
 from mcp_auth_retrofit.results import Reason, Refused
+from mcp_auth_retrofit.wiring import siblings
 from mcp_auth_retrofit.wiring.model import App, McpApp, Mount, Place, Server
 from mcp_auth_retrofit.wiring.names import (
     FASTAPI,
@@ -15,7 +16,7 @@ from mcp_auth_retrofit.wiring.names import (
     argument,
 )
 from mcp_auth_retrofit.wiring.names import blocks as inner_blocks
-from mcp_auth_retrofit.wiring.routers import target
+from mcp_auth_retrofit.wiring.routers import is_name, target
 from mcp_auth_retrofit.wiring.scan import Scan
 
 _BY_HAND = 'Wrap what is mounted by hand: app.mount("/mcp", ScalekitAuthMiddleware(mcp_app)).'
@@ -48,9 +49,24 @@ def find_servers(module: Module, app: App, wanted: str | None) -> list[Server]:
         made = target(statement)
         if isinstance(made, ast.Name) and (_is_server(module, value)):
             servers.append(Server(made.id, place, value, statement.lineno))
-    if wanted and wanted in module.names.imported and wanted not in {s.name for s in servers}:
-        servers.append(Server(wanted, None, None, 1))
+    for name in sorted(module.names.imported):
+        if name == wanted or _imported_server(module, name):
+            servers.append(Server(name, None, None, 1))
     return servers
+
+
+def _imported_server(module: Module, name: str) -> bool:
+    """Whether an imported name is bound to a FastMCP server in the project's own module."""
+    found = siblings.follow(module, ast.Name(name, ast.Load()))
+    if found is None or found[0].path.stem == HELPER:
+        return False
+    other, there = found
+    made = [
+        node.value
+        for node in other.tree.body
+        if isinstance(node, ast.Assign | ast.AnnAssign) and is_name(target(node), there)
+    ]
+    return len(made) == 1 and isinstance(made[0], ast.Call) and _is_server(other, made[0])
 
 
 def _is_server(module: Module, call: ast.Call) -> bool:
@@ -142,6 +158,8 @@ def _refuse_lookalike(
     attributes = {n.attr for n in ast.walk(given) if isinstance(n, ast.Attribute)}
     if attributes & {"streamable_http_app", "sse_app"}:
         raise Refused(official_sdk(call.lineno))
+    if getattr(getattr(given, "func", None), "attr", None) == "http_app":
+        raise Refused(_unproved(module, call, given))
     if names & proved or "http_app" in attributes:
         raise Refused(
             Reason(
@@ -158,16 +176,20 @@ def _refuse_lookalike(
     if isinstance(given, ast.Call) and (module.names.called(given) or "").endswith("StaticFiles"):
         return
     if "mcp" in (path or "").lower() or any("mcp" in name.lower() for name in names | attributes):
-        raise Refused(
-            Reason(
-                "mcp-elsewhere",
-                f"`{ast.unparse(given)}` looks like an MCP app, but nothing in this file proves "
-                "what it is.",
-                "If it is a FastMCP server's app, make it here: mcp_app = server.http_app("
-                'path="/"), mount that, and name the server with --mcp NAME.',
-                call.lineno,
-            )
-        )
+        raise Refused(_unproved(module, call, given))
+
+
+def _unproved(module: Module, call: ast.Call, given: ast.expr) -> Reason:
+    loops = [n for n in ast.walk(module.tree) if isinstance(n, ast.For | ast.While)]
+    if any(call in ast.walk(loop) for loop in loops):
+        return mount_in_loop(call.lineno)
+    return Reason(
+        "mcp-elsewhere",
+        f"`{ast.unparse(given)}` looks like an MCP app, but nothing here proves what it is.",
+        "If it is a FastMCP server's app, make it here: mcp_app = server.http_app("
+        'path="/"), mount that, and name the server with --mcp NAME.',
+        call.lineno,
+    )
 
 
 def _binding_call(module: Module, name: str) -> ast.AST | None:
@@ -196,6 +218,16 @@ def _refuse_elsewhere(
                         node.lineno,
                     )
                 )
+
+
+def mount_in_loop(line: int) -> Reason:
+    """The refusal for mounts whose number only a run can tell."""
+    return Reason(
+        "mount-in-loop",
+        "MCP is mounted in a loop: several servers, or one under several paths.",
+        "Write the mounts out one by one.",
+        line,
+    )
 
 
 def official_sdk(line: int) -> Reason:

@@ -109,7 +109,9 @@ class Lifespan:
     handlers: tuple[int, ...]
     """Lines of `on_event`, `on_startup=`, `router.on_startup`, `add_event_handler`."""
     assigned: tuple[tuple[Place, int], ...]
-    """Where `app.router.lifespan_context` is set: place and line."""
+    """Where the user sets `app.router.lifespan_context`: place and line."""
+    wrapped: tuple[Place, ...]
+    """Where this tool set it in an earlier run."""
     text: ast.AST | None
     """The function or expression that runs, as far as it can be read in this file."""
     decorated: bool

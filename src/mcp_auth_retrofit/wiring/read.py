@@ -93,7 +93,13 @@ def _lifespan(module: Module, app: App, seen: Scan) -> Lifespan:
                 for d in defined[0].decorator_list
             )
     return Lifespan(
-        value, keyword, (*handlers, *seen.handlers), tuple(seen.assigned), text, decorated
+        value=value,
+        keyword=keyword,
+        handlers=(*handlers, *seen.handlers),
+        assigned=tuple(seen.assigned),
+        wrapped=tuple(seen.wrapped),
+        text=text,
+        decorated=decorated,
     )
 
 
@@ -128,7 +134,7 @@ def runs_mcp(entry: Entrypoint, names: set[str]) -> bool:
     `names` are the variables of the MCP app and of its server. Entering twice is an error with
     older FastMCP, so whoever does it by himself is left alone.
     """
-    places = {place for place, _ in entry.lifespan.assigned}
+    places = {*(place for place, _ in entry.lifespan.assigned), *entry.lifespan.wrapped}
     texts: list[ast.AST] = [t for t in (entry.lifespan.value, entry.lifespan.text) if t]
     texts += [s for s, place in visible(entry.module, entry.app) if place in places]
     for text in texts:

@@ -36,6 +36,7 @@ class Scan:
     stops: list[tuple[int, int]] = field(default_factory=list)
     handlers: list[int] = field(default_factory=list)
     assigned: list[tuple[Place, int]] = field(default_factory=list)
+    wrapped: list[Place] = field(default_factory=list)
     cors: list[int] = field(default_factory=list)
     calls: list[tuple[ast.Call, str, Place]] = field(default_factory=list)
     """(call, verb, place): every `app.verb(...)` in the block itself."""
@@ -74,6 +75,8 @@ def _statement(seen: Scan, statement: ast.stmt, place: Place, owners: set[str]) 
     _ends(seen, statement, top, owners)
     _assigns(seen, statement, place, owners)
     for call in _own_calls(statement):
+        if _hands(call, owners) and _wraps(seen, call):
+            continue
         _call(seen, call, _Frame(place, owners, seen.module))
     for name, inner in blocks(statement):
         for index, child in enumerate(inner):
@@ -122,6 +125,11 @@ def _ends(seen: Scan, statement: ast.stmt, top: int, owners: set[str]) -> None:
 
 
 def _wraps(seen: Scan, call: ast.Call) -> bool:
+    """Whether a call makes another ASGI app around the one it is handed."""
+    if isinstance(call.func, ast.Name):
+        bound = seen.module.names.bound.get(call.func.id, [])
+        if len(bound) == 1 and isinstance(bound[0], ast.ClassDef):
+            return True
     name = seen.module.names.called(call) or ""
     return name.endswith(("Middleware", "ASGIApp", "Mangum", "SocketManager")) or name in {
         "asgiref.wsgi.WsgiToAsgi",
@@ -138,7 +146,11 @@ def _assigns(seen: Scan, statement: ast.stmt, place: Place, owners: set[str]) ->
                 value=ast.Attribute(value=ast.Name(id=name), attr="router"),
                 attr="lifespan_context",
             ) if name in owners:
-                seen.assigned.append((place, statement.lineno))
+                merge = seen.module.names.called(statement.value) or ""
+                if merge.endswith(f"{HELPER}.merge_lifespans"):
+                    seen.wrapped.append(place)
+                else:
+                    seen.assigned.append((place, statement.lineno))
 
 
 def _call(seen: Scan, call: ast.Call, frame: _Frame) -> None:
