@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 from fastmcp import Client
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mcp_auth_retrofit.verify.standin import Standin
 from wire.world import WHO, Site, demo_app, site, stateless_app
@@ -107,10 +107,14 @@ def test_identity_stays_inside_the_guard(folder: Path, scalekit: Standin) -> Non
             self.app = app
 
         async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+            async def watched(message: Message) -> None:
+                if message["type"] == "http.response.start":
+                    seen.append(scope["user"])
+                await send(message)
+
             if scope["type"] == "http":
                 scope["user"] = "the app's own"
-            await self.app(scope, receive, send)
-            seen.append(scope.get("user"))
+            await self.app(scope, receive, watched)
 
     def build(guard: ModuleType) -> FastAPI:
         app = stateless_app(guard)

@@ -149,7 +149,9 @@ class Standin:
     def withdraw(self, kid: str) -> None:
         """Publishes a key no longer. Raises KeyError when it is not published."""
         with self._lock:
-            self._published = {k: v for k, v in self._published.items() if k != kid}
+            published = dict(self._published)
+            del published[kid]
+            self._published = published
 
     def jwks(self) -> dict[str, Any]:
         """The published keys as a JWK Set (RFC 7517, 5)."""
