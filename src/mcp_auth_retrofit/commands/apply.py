@@ -1,0 +1,185 @@
+"""`mcp-auth-retrofit apply`: see the change, say yes, have it written."""
+
+import sys
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mcp_auth_retrofit.commands.work import prepared, refuse_unwritable, worst, write
+from mcp_auth_retrofit.options import Options
+from mcp_auth_retrofit.report import text
+from mcp_auth_retrofit.report.diff import left_out, patch
+from mcp_auth_retrofit.report.json import render
+from mcp_auth_retrofit.report.out import complain, say, show_patch
+from mcp_auth_retrofit.report.paths import each_once, shown
+from mcp_auth_retrofit.results import FileResult
+
+
+class Protect(StrEnum):
+    """What the guard stands in front of."""
+
+    mcp = "mcp"
+    all = "all"
+
+
+class OutputFormat(StrEnum):
+    """What stdout carries."""
+
+    text = "text"
+    json = "json"
+
+
+def apply(  # noqa: PLR0913, PLR0917 - Typer makes an option of each parameter
+    paths: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="PATH",
+            help="Files that make a FastAPI app. Without any: the one that `fastapi run` serves.",
+            show_default=False,
+        ),
+    ] = None,
+    app: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The FastAPI app, when there are several.")
+    ] = None,
+    mcp: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The MCP server or MCP app to guard.")
+    ] = None,
+    mount_path: Annotated[
+        str | None,
+        typer.Option(metavar="PATH", help='Where MCP is mounted: "/" or a prefix such as "/mcp".'),
+    ] = None,
+    protect: Annotated[
+        Protect | None,
+        typer.Option(help="Guard the MCP server alone, or the whole app. Default: mcp."),
+    ] = None,
+    public: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PATH", help="With --protect all: a path that stays open. Repeatable."
+        ),
+    ] = None,
+    no_project_files: Annotated[
+        bool,
+        typer.Option(
+            "--no-project-files", help="Leave .env.example and the requirements as they are."
+        ),
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Write without asking.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show everything, neither ask nor write.")
+    ] = False,
+    diff: Annotated[
+        bool,
+        typer.Option("--diff", help="Print the patch alone, for `git apply`; writes nothing."),
+    ] = False,
+    output_format: Annotated[
+        OutputFormat, typer.Option(help="With json, stdout carries one JSON document alone.")
+    ] = OutputFormat.text,
+) -> None:
+    """Put Scalekit sign-in in front of the MCP server of a FastAPI app.
+
+    Shows what changes and the diff of every file, then asks. Exit status: 0 written, nothing to do
+    or a dry run; 1 declined, or a file refused; 2 a file that cannot be read, or wrong usage.
+    """
+    as_json = output_format is OutputFormat.json
+    _check_usage(mount_path, protect, public or [])
+    if as_json and not (yes or dry_run or diff):
+        raise typer.BadParameter("json needs --yes or --dry-run: it cannot ask.")
+    options = Options(
+        app=app,
+        mcp=mcp,
+        mount_path=mount_path,
+        protect=None if protect is None else protect.value,
+        public=tuple(public or ()),
+        project_files=not no_project_files,
+    )
+    cwd = Path.cwd()
+    results = prepared(paths or [], options, cwd)
+    if public and any(result.protect == "mcp" for result in results):
+        raise typer.BadParameter("--public goes with --protect all.")
+    if not diff:
+        refuse_unwritable(results)
+    if as_json:
+        if yes and not (dry_run or diff):
+            write(results)
+        say(render(results, cwd))
+    elif diff:
+        _print_patch(results, cwd)
+    else:
+        _show(results, cwd)
+        if not dry_run and any(result.status == "changed" for result in results):
+            _ask(yes)
+            write(results)
+        _finish(results, cwd, dry_run)
+    raise typer.Exit(worst(results))
+
+
+def _check_usage(mount_path: str | None, protect: Protect | None, public: Sequence[str]) -> None:
+    """Raises BadParameter (exit 2) for what no file could make sense of."""
+    for option, path in [("--mount-path", mount_path), *(("--public", path) for path in public)]:
+        if path is None:
+            continue
+        if not path.startswith("/") or "//" in path or any(c in path for c in " \t\n?#{}*\\\"'"):
+            raise typer.BadParameter(f'{option} takes a plain path such as "/mcp", not {path!r}.')
+    if public and protect is Protect.mcp:
+        raise typer.BadParameter("--public goes with --protect all.")
+
+
+def _show(results: Sequence[FileResult], cwd: Path) -> None:
+    for result, writes in zip(results, each_once(results), strict=True):
+        if result.status == "changed":
+            say("\n".join(text.plan(result, cwd)))
+            say()
+            show_patch(patch(writes, cwd))
+            say()
+        elif result.status == "unchanged":
+            say("\n".join(text.unchanged(result, cwd)))
+        else:
+            complain("\n".join(text.failure(result, cwd)))
+
+
+def _print_patch(results: Sequence[FileResult], cwd: Path) -> None:
+    for result in results:
+        if result.status in ("refused", "error"):
+            complain("\n".join(text.failure(result, cwd)))
+    writes = [write for own in each_once(results) for write in own]
+    show_patch(patch(writes, cwd))
+    outside = left_out(writes, cwd)
+    if outside:
+        names = ", ".join(map(str, outside))
+        complain(
+            f"`git apply` leaves out what is outside this folder ({names}): run it further up."
+        )
+
+
+def _ask(yes: bool) -> None:
+    if yes:
+        return
+    sys.stdout.write("Write these changes? [y/N] ")
+    sys.stdout.flush()
+    try:
+        answer = sys.stdin.readline() if sys.stdin else ""
+    except (OSError, ValueError):  # closed, or not text
+        answer = ""
+    except KeyboardInterrupt:
+        answer = "n\n"
+    if not answer.endswith("\n") or not sys.stdin.isatty():
+        say()
+    if not answer:
+        complain("No answer came, so nothing was written. --yes writes without asking.")
+        raise typer.Exit(2)
+    if answer.strip().lower() not in ("y", "yes"):
+        say("Nothing was written.")
+        raise typer.Exit(1)
+
+
+def _finish(results: Sequence[FileResult], cwd: Path, dry_run: bool) -> None:
+    changed = [result for result in results if result.status == "changed"]
+    if changed:
+        names = [shown(w.path, cwd) for own in each_once(results) for w in own]
+        say("Nothing was written (--dry-run)." if dry_run else f"Written: {', '.join(names)}.")
+        say()
+        say("\n".join(text.next_steps(changed, cwd)))

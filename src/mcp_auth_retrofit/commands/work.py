@@ -1,0 +1,84 @@
+"""What `apply` does to its files, without a word to anyone: prepare, check, write, judge."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from traceback import extract_tb
+
+from mcp_auth_retrofit.discover import Found, entrypoints
+from mcp_auth_retrofit.options import Options
+from mcp_auth_retrofit.report.paths import real
+from mcp_auth_retrofit.results import FileResult, Reason, Refused, Unusable
+from mcp_auth_retrofit.source import too_deeply_nested
+from mcp_auth_retrofit.write import check_writable, write_all
+
+
+def prepared(paths: Sequence[Path], options: Options, cwd: Path) -> list[FileResult]:
+    """What apply would do to each file; one result in error when there is no file at all."""
+    try:
+        found = entrypoints(paths, cwd)
+    except Unusable as problem:
+        return [FileResult(Path(), "error", reason=problem.reason)]
+    return [_prepare(one, options) for one in found]
+
+
+def _prepare(found: Found, options: Options) -> FileResult:
+    """What happens inside must not reach the user as a traceback: it would show their source."""
+    try:
+        # Late, because LibCST costs more than all the rest; here, because its import may fail too.
+        from mcp_auth_retrofit.apply import prepare  # noqa: PLC0415 - see above
+
+        return prepare(found.path, replace(options, app=options.app or found.app))
+    except RecursionError:
+        return FileResult(found.path, "error", reason=too_deeply_nested().reason)
+    except Exception as error:
+        return FileResult(found.path, "error", reason=_internal(error))
+
+
+def _internal(error: Exception) -> Reason:
+    """Names the error's class and our line; its text may hold the user's."""
+    ours = str(Path(__file__).parents[1])
+    frames = [frame for frame in extract_tb(error.__traceback__) if frame.filename.startswith(ours)]
+    place = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
+    return Reason(
+        "internal-error",
+        f"mcp-auth-retrofit failed on this file: {type(error).__name__}{place}. "
+        "Nothing was written.",
+        "This is a defect of mcp-auth-retrofit; please report it with this message.",
+    )
+
+
+def refuse_unwritable(results: Sequence[FileResult]) -> None:
+    """Refuses, before anyone is asked, what could not be written after the answer."""
+    for result in results:
+        if result.status == "changed":
+            try:
+                check_writable(result.writes)
+            except Refused as refused:
+                _refuse(result, refused.reason)
+
+
+def _refuse(result: FileResult, reason: Reason) -> None:
+    result.status, result.reason = "refused", reason
+    result.changes, result.writes, result.opened, result.locked = [], [], [], []
+
+
+def write(results: Sequence[FileResult]) -> None:
+    """Each result is all or nothing; what an earlier one has written is not written again."""
+    written: set[Path] = set()
+    for result in results:
+        if result.status != "changed":
+            continue
+        todo = [w for w in result.writes if real(w.path) not in written]
+        try:
+            write_all(todo)
+        except Refused as refused:
+            _refuse(result, refused.reason)
+        else:
+            written |= {real(write.path) for write in todo}
+
+
+def worst(results: Sequence[FileResult]) -> int:
+    """The exit status: 2 for a file in error, 1 for a refused one, else 0."""
+    statuses = {result.status for result in results}
+    return 2 if "error" in statuses else 1 if "refused" in statuses else 0

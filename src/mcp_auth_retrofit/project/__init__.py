@@ -1,0 +1,1 @@
+"""The files around the source: .env.example and the list of requirements."""
