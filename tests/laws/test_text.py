@@ -1,19 +1,21 @@
 """Laws of the rewritten text, held by every case."""
 
 import ast
-import difflib
 import io
+import json
+import subprocess
+import sys
 import tokenize
 from collections import Counter
 from pathlib import Path
 
 import pytest
-from mcp_auth_retrofit.apply import prepare
 
 from harness.cases import CASES, REFUSALS, REWRITES, Case
 from harness.rewriting import others
 from laws.conftest import Rewritten
 from mcp_auth_retrofit import inserted
+from mcp_auth_retrofit.apply import prepare
 from mcp_auth_retrofit.options import Options
 
 every_rewrite = pytest.mark.parametrize("case", REWRITES, ids=lambda case: case.name)
@@ -93,27 +95,41 @@ def test_indent_unit_survives(case: Case, rewritten: Rewritten) -> None:
 
 @every_rewrite
 def test_only_announced_statements_are_touched(case: Case, rewritten: Rewritten) -> None:
-    """A line that is gone belongs to a statement, or the comments above it, that a change names."""
+    """A line that is gone was an import, made the MCP app, or a change names its statement."""
     result = rewritten(case)
     before, after = lines(case.before), lines(result.after)
-    matcher = difflib.SequenceMatcher(None, before, after, autojunk=False)
-    moved = Counter(after) - Counter(before)
-    gone = [
-        number + 1
-        for tag, start, end, _, _ in matcher.get_opcodes()
-        if tag in ("replace", "delete")
-        for number in range(start, end)
-        # The same line elsewhere, indented otherwise or not, was moved with its statement.
-        if before[number].strip() and before[number] not in after and not moved[before[number]]
-    ]
     announced = {change.line for change in result.result.changes}
-    spans = [
-        range(node.lineno, (node.end_lineno or node.lineno) + 1)
-        for node in ast.walk(ast.parse(case.before))
-        if isinstance(node, ast.stmt) and not hasattr(node, "body")
-    ]
-    allowed = {number for span in spans if announced & set(span) for number in span}
+    allowed: set[int] = set()
+    for node in ast.walk(ast.parse(case.before)):
+        if not isinstance(node, ast.stmt) or hasattr(node, "body"):
+            continue
+        span = range(node.lineno, (node.end_lineno or node.lineno) + 1)
+        makes_mcp_app = "http_app(" in ast.unparse(node)
+        if isinstance(node, ast.Import | ast.ImportFrom) or makes_mcp_app or announced & {*span}:
+            allowed.update(span)
+    # Whole lines that stand elsewhere now were moved with their statement.
+    gone = [number for number, line in enumerate(before, 1) if line.strip() and line not in after]
     assert [before[number - 1] for number in gone if number not in allowed] == []
+
+
+def findings(folder: Path, name: str) -> set[str]:
+    """The codes of what ruff says about blank lines, imports and unused or undefined names."""
+    command = [
+        *(sys.executable, "-m", "ruff", "check", "--isolated", "--no-cache", "--preview"),
+        *("--select", "E1,E2,E3,E7,E9,W,F,I", "--ignore", "E203", "--output-format", "json"),
+        *("--config", "lint.isort.combine-as-imports=true", name),
+    ]
+    done = subprocess.run(command, cwd=folder, capture_output=True, check=False)
+    return {finding["code"] for finding in json.loads(done.stdout)}
+
+
+@every_rewrite
+def test_ruff_finds_nothing_new(case: Case, rewritten: Rewritten, tmp_path: Path) -> None:
+    """What is inserted stands as the file's other code does: blank lines, import groups."""
+    entry = rewritten(case).written(tmp_path / "project")
+    after = findings(entry.parent, entry.name)
+    entry.write_bytes(case.before)
+    assert after <= findings(entry.parent, entry.name)
 
 
 @every_rewrite
