@@ -56,7 +56,8 @@ class Answer(Exception):
 
     def __init__(self, status: int, headers: dict[str, str], error: str = "", text: str = ""):
         body = {"error": error, "error_description": text} if text else {"error": error}
-        self.response = JSONResponse(body, status, headers) if error else Response("", 204, headers)
+        empty = Response(None, status, headers)
+        self.response = JSONResponse(body, status, headers) if error else empty
 
 
 class Settings:
@@ -88,8 +89,9 @@ class Settings:
             wrong.append("MCP_REQUIRED_SCOPES holds a character that no scope may have")
         try:
             metadata = json.loads(raw or "{}")
-            resource, servers = metadata["resource"], [*metadata["authorization_servers"]]
-            good = servers and all(re.fullmatch(URL, u, re.I | re.A) for u in (resource, *servers))
+            resource, servers = metadata["resource"], metadata["authorization_servers"]
+            good = isinstance(servers, list) and bool(servers)
+            good = good and all(re.fullmatch(URL, u, re.I | re.A) for u in (resource, *servers))
         except (ValueError, TypeError, KeyError, RecursionError):
             good = False
         if raw and not good:
@@ -193,9 +195,10 @@ class Keys:
             if self.renewal is None or self.renewal.done():
                 if time.monotonic() < self.not_before:
                     return None
-                self.renewal = Future()
-                self.renewal.set_running_or_notify_cancel()  # one waiter leaving cancels nothing
-                threading.Thread(target=self.fetch, args=[self.renewal], daemon=True).start()
+                renewal: Future[None] = Future()
+                renewal.set_running_or_notify_cancel()  # from here no waiter can cancel it
+                threading.Thread(target=self.fetch, args=[renewal], daemon=True).start()
+                self.renewal = renewal
             return self.renewal
 
     def usable(self, kid: str, seconds: int) -> bool:
@@ -275,8 +278,8 @@ async def authenticate(config: Settings, scope: Scope) -> AccessToken:
         return Answer(status, config.challenge(scope, error, text), error, text)
 
     fields = Headers(scope=scope).getlist("authorization")
-    query = parse_qs(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True)
-    if len(fields) > 1 or (fields and "access_token" in query):
+    query = scope.get("query_string", b"").decode("latin-1") if fields else ""
+    if len(fields) > 1 or "access_token" in parse_qs(query, keep_blank_values=True):
         raise refusal(400, "invalid_request", "More than one access token")
     scheme, _, token = "".join(fields).strip().partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
@@ -288,7 +291,7 @@ async def authenticate(config: Settings, scope: Scope) -> AccessToken:
     except Answer:
         raise
     except Exception as error:  # whatever goes wrong while it is checked, the token is not good
-        log.warning("Token refused: %r", error)
+        log.warning("Token refused: %s %r", type(error).__name__, str(error))
         raise refusal(401, "invalid_token", "Token validation failed") from None
     scopes: list[str] = []
     for value in (claims.get("scopes"), claims.get("scope"), claims.get("scp")):
@@ -359,19 +362,19 @@ class Metadata:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = {"Access-Control-Allow-Origin": "*", "X-Content-Type-Options": "nosniff"}
+        allow = {**headers, **PREFLIGHT, "Allow": "GET, HEAD, OPTIONS"}
         try:
             config = configured(500)
         except Answer as answer:
-            response: Response = answer.response
+            await answer.response(scope, receive, send)
+            return
+        if route_path(scope) not in config.metadata_paths(app_root(scope)):
+            response: Response = JSONResponse({"error": "not found"}, 404, headers)
+        elif scope["method"] in ("GET", "HEAD"):
+            headers["Cache-Control"] = "public, max-age=3600"
+            response = JSONResponse(config.metadata, 200, headers)
         else:
-            if route_path(scope) not in config.metadata_paths(app_root(scope)):
-                response = JSONResponse({"error": "not found"}, 404, headers)
-            elif scope["method"] in ("GET", "HEAD"):
-                headers["Cache-Control"] = "public, max-age=3600"
-                response = JSONResponse(config.metadata, 200, headers)
-            else:
-                headers |= {**PREFLIGHT, "Allow": "GET, HEAD, OPTIONS"}
-                response = Response(None, 204 if scope["method"] == "OPTIONS" else 405, headers)
+            response = Response(None, 204 if scope["method"] == "OPTIONS" else 405, allow)
         await response(scope, receive, send)
 
 
