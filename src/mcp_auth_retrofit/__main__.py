@@ -1,10 +1,10 @@
 """`mcp-auth-retrofit` and `python -m mcp_auth_retrofit`."""
 
+from mcp_auth_retrofit.cli import app
+
 
 def main() -> None:
     """Run the command line."""
-    from mcp_auth_retrofit.cli import app
-
     app()
 
 

@@ -1,14 +1,17 @@
 """One entrypoint, from its bytes to what would be written: the whole street in one function."""
 
-import ast
-from importlib.resources import files
 from pathlib import Path
 
+from mcp_auth_retrofit import source
+from mcp_auth_retrofit.helper import helper_write
+from mcp_auth_retrofit.launch import run_command
 from mcp_auth_retrofit.options import Options
 from mcp_auth_retrofit.plan.decide import decide
-from mcp_auth_retrofit.results import FileResult, Refused, Unusable, Write
+from mcp_auth_retrofit.plan.model import Plan
+from mcp_auth_retrofit.project import project_writes
+from mcp_auth_retrofit.results import FileResult, Reason, Refused, Unusable, Write
 from mcp_auth_retrofit.transforms.rewrite import rewrite
-from mcp_auth_retrofit.wiring.names import HELPER
+from mcp_auth_retrofit.wiring.model import Entrypoint
 from mcp_auth_retrofit.wiring.read import read
 
 
@@ -16,28 +19,63 @@ def prepare(path: Path, options: Options) -> FileResult:
     """What apply would do to one entrypoint. Never raises for a bad file: the result says why."""
     result = FileResult(path, "unchanged")
     try:
-        _prepare(path, options, result)
+        _prepare(source.load(path), options, result)
     except Refused as refused:
         result.status, result.reason = "refused", refused.reason
     except Unusable as unusable:
         result.status, result.reason = "error", unusable.reason
+    except RecursionError:
+        result.status, result.reason = "error", source.too_deeply_nested().reason
     return result
 
 
-def _prepare(path: Path, options: Options, result: FileResult) -> None:
-    data = path.read_bytes()
-    entry = read(path, ast.parse(data), options.app, options.mcp)
+def _prepare(given: source.Source, options: Options, result: FileResult) -> None:
+    entry = read(given.path, given.tree, options.app, options.mcp)
     plan = decide(entry, options)
-    after = rewrite(data, plan.edits)
-    ast.parse(after)
-    result.writes = [Write(path, data, after)]
-    result.app, result.mcp = plan.app, plan.mcp
-    result.mount_path, result.mcp_path, result.protect = (
-        plan.mount_path,
-        plan.mcp_path,
-        plan.protect,
-    )
+    after = rewrite(given.data, plan.edits)
+    _hold(given.path, after, plan, options)
+    result.writes = _writes(entry, given, after, plan, options)
+    _tell(result, plan)
+    result.run_command = run_command(entry, Path.cwd())
+    result.status = "changed" if result.writes else "unchanged"
+
+
+def _hold(path: Path, after: bytes, plan: Plan, options: Options) -> None:
+    """What was written must read as done. A rewrite that does not is thrown away, not shown."""
+    if not plan.edits:
+        return
+    try:
+        tree = source.parse(path, after).tree
+        again = decide(read(path, tree, plan.app, options.mcp), options)
+        left = [change.summary for change in again.changes]
+    except (Refused, Unusable) as error:
+        left = [error.reason.message]
+    if left:
+        raise Unusable(
+            Reason(
+                "internal",
+                "The rewritten file does not hold what was planned, so nothing is written: "
+                + left[0],
+                "Please report this with the shape of your file.",
+            )
+        )
+
+
+def _writes(
+    entry: Entrypoint, given: source.Source, after: bytes, plan: Plan, options: Options
+) -> list[Write]:
+    """The entrypoint comes last: killed at any moment, it never imports a file not there."""
+    writes = [helper_write(entry.path.parent)]
+    if options.project_files:
+        writes += project_writes(entry.path, plan.mcp_path)
+    if after != given.data:
+        writes.append(Write(given.path, given.data, after))
+    return [write for write in writes if write.before != write.after]
+
+
+def _tell(result: FileResult, plan: Plan) -> None:
+    result.app, result.mcp, result.protect = plan.app, plan.mcp, plan.protect
+    result.mount_path, result.mcp_path = plan.mount_path, plan.mcp_path
     result.changes, result.warnings = plan.changes, plan.warnings
     result.opened, result.locked = plan.opened, plan.locked
     result.open_routes, result.complete = plan.open_routes, plan.complete
-    result.status = "changed" if after != data else "unchanged"

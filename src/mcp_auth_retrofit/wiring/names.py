@@ -137,6 +137,11 @@ def argument(call: ast.Call, position: int | None, keyword: str) -> ast.expr | N
     return None
 
 
+def is_literal(value: ast.expr) -> bool:
+    """Made of literals alone: no name, no call."""
+    return not any(isinstance(node, ast.Name | ast.Call) for node in ast.walk(value))
+
+
 def blocks(statement: ast.stmt) -> Iterator[tuple[str, list[ast.stmt]]]:
     """The lists of statements directly inside one that runs them in its own scope."""
     if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from mcp_auth_retrofit.wiring import siblings
-from mcp_auth_retrofit.wiring.model import Place, Registration
+from mcp_auth_retrofit.wiring.model import Kind, Place, Registration
 from mcp_auth_retrofit.wiring.names import GUARD, HELPER, Module, argument, blocks, is_main_guard
 from mcp_auth_retrofit.wiring.routers import REGISTERS, registered, target, verb_on
 
@@ -212,11 +212,23 @@ def _list_call(seen: Scan, call: ast.Call, frame: _Frame) -> bool:
                 if held in ("on_startup", "on_shutdown"):
                     seen.handlers.append(call.lineno)
                 elif held == "routes":
-                    seen.registrations.append(
-                        Registration("opaque", None, None, frame.place, call.lineno)
-                    )
+                    seen.registrations.append(_listed_route(call, frame))
                 return True
     return False
+
+
+def _listed_route(call: ast.Call, frame: _Frame) -> Registration:
+    """What `app.router.routes.append(Mount("/a", ...))` registers."""
+    kinds: dict[str, Kind] = {"Mount": "mount", "Route": "route", "WebSocketRoute": "websocket"}
+    given = call.args[-1] if call.args else None
+    kind = kinds.get((frame.module.names.called(given) or "").rpartition(".")[2], "opaque")
+    path = None
+    if isinstance(given, ast.Call) and kind != "opaque":
+        path = frame.module.names.text(argument(given, 0, "path"))
+    if path is None or getattr(call.func, "attr", "") != "append":
+        return Registration("opaque", None, None, frame.place, call.lineno)
+    path = path.rstrip("/") if kind == "mount" else path
+    return Registration(kind, path, None, frame.place, call.lineno)
 
 
 def _our_call(seen: Scan, call: ast.Call, frame: _Frame) -> bool:

@@ -1,0 +1,43 @@
+"""What follows from a plan for the app's own routes and for its users."""
+
+from mcp_auth_retrofit.plan.decision import Decision
+from mcp_auth_retrofit.results import Caution
+
+
+def tell_consequences(decision: Decision) -> None:
+    """Fills in what opens, what locks, what stays open, and what to look at."""
+    entry, plan, mount = decision.entry, decision.plan, decision.chosen.mount
+    own = [r for r in entry.registrations if mount is None or r.place != mount.place]
+    paths = list(dict.fromkeys(r.path for r in own if r.path is not None))
+    plan.opened = list(decision.spot.opened)
+    plan.complete = all(r.path is not None for r in own)
+    guarded_all = entry.ours.everywhere is not None
+    if plan.protect == "mcp":
+        plan.open_routes = len([path for path in paths if path != "/health"])
+    elif not guarded_all:
+        public = {"/health", *decision.options.public}
+        plan.locked = [path for path in paths if path not in public]
+    if mount is not None and not mount.guarded and not guarded_all:
+        plan.locked.append(plan.mcp_path)
+    _tell_inner_path(decision)
+
+
+def _tell_inner_path(decision: Decision) -> None:
+    mount, mcp_app = decision.chosen.mount, decision.chosen.mcp_app
+    if decision.inner is None:
+        decision.plan.warnings.append(
+            Caution(
+                "inner-path-unknown",
+                "The MCP app's own path is no literal: look up where MCP answers.",
+                mcp_app.line if mcp_app else mount.line if mount else None,
+            )
+        )
+    elif decision.inner != "/" and decision.spot.prefix:
+        decision.plan.warnings.append(
+            Caution(
+                "doubled-path",
+                f"http_app() has a path of its own, so MCP answers at {decision.plan.mcp_path}. "
+                f'It is left so; http_app(path="/") would make it {decision.spot.prefix}.',
+                mount.line if mount else None,
+            )
+        )

@@ -1,0 +1,89 @@
+"""The guard: around what is mounted, or around the whole app."""
+
+from mcp_auth_retrofit.edits import Insert, Remove, RewriteMount
+from mcp_auth_retrofit.plan.decision import Decision, listed, quoted
+from mcp_auth_retrofit.plan.routes import path_source
+from mcp_auth_retrofit.wiring.model import Mount
+from mcp_auth_retrofit.wiring.names import GUARD
+
+
+def decide_mount(decision: Decision) -> None:
+    """The mount in its last valid place, with the guard around what it mounts."""
+    guarded = decision.plan.protect == "mcp"
+    mounted = decision.mcp_app
+    if guarded:
+        mounted = f"{decision.naming.ours(GUARD)}({decision.mcp_app})"
+    mount = decision.chosen.mount
+    if mount is None:
+        _new_mount(decision, mounted, guarded)
+    else:
+        _old_mount(decision, mount, mounted, guarded)
+
+
+def _new_mount(decision: Decision, mounted: str, guarded: bool) -> None:
+    path = path_source(decision)
+    decision.plan.add(
+        Insert(
+            decision.spot.place,
+            f"{decision.app}.mount({path}, {mounted})\n",
+            blank=0 if decision.has_bare_path else decision.apart,
+        ),
+        "mount",
+        decision.entry.app.line,
+        f"Mounts MCP at {decision.plan.mount_path}" + (", behind the guard." if guarded else "."),
+    )
+
+
+def _old_mount(decision: Decision, mount: Mount, mounted: str, guarded: bool) -> None:
+    spot = decision.spot
+    moved_to = None if mount.path == spot.prefix else quoted(spot.prefix or "/")
+    said = []
+    if mount.guarded != guarded:
+        said.append("puts the guard around it" if guarded else "takes the guard off it")
+    if moved_to is not None:
+        said.append(f"mounts it at {decision.plan.mount_path}")
+    if spot.moves:
+        said.append("moves it to its last valid place")
+    if not said and mount.inline is None:
+        return
+    edit = RewriteMount(
+        mount.place,
+        mounted,
+        hoisted=mount.inline is not None,
+        path=moved_to,
+        statement=mount.place[: len(decision.entry.app.block) + 1] if decision.nested else None,
+        target=spot.place if spot.moves else None,
+        blank=0 if decision.has_bare_path and not decision.nested else decision.apart,
+    )
+    if said:
+        decision.plan.add(edit, "mount", mount.line, f"The MCP mount: {listed(said)}.")
+    else:
+        decision.plan.edits.append(edit)
+
+
+def decide_everywhere(decision: Decision) -> None:
+    """`--protect all`: appended, so that it is innermost and the app's CORS stays outside."""
+    ours, plan = decision.entry.ours, decision.plan
+    if plan.protect == "mcp":
+        if ours.everywhere is not None:
+            plan.add(Remove(ours.everywhere), "guard", 1, "Takes the guard off the whole app.")
+        return
+    asked = ("/health", *decision.options.public) if decision.options.public else ()
+    public = tuple(dict.fromkeys(asked or ours.public or ("/health",)))
+    if ours.everywhere is not None and ours.public == public:
+        return
+    if ours.everywhere is not None:
+        plan.edits.append(Remove(ours.everywhere))
+    paths = ", ".join(quoted(path) for path in public) + ("," if len(public) == 1 else "")
+    naming = decision.naming
+    code = (
+        f"{decision.app}.user_middleware.append(\n"
+        f"    {naming.middleware()}({naming.ours(GUARD)}, public=({paths}))\n"
+        ")\n"
+    )
+    plan.add(
+        Insert(ours.metadata or decision.entry.app.place, code, after=True),
+        "guard",
+        decision.entry.app.line,
+        f"Guards the whole app; open stay the metadata and {listed(public)}.",
+    )
