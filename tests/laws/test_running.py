@@ -77,8 +77,9 @@ def compared(case: Case, before: Observation, after: Observation) -> list[Check]
 
 
 def without_health(document: Any, before: Any) -> Any:
-    """The OpenAPI document less the one path that the plan announces, unless it was there."""
-    if document is None or "/health" in before["paths"]:
+    """The OpenAPI document less the one operation that the plan announces, unless it was there."""
+    if document is None or "get" in before["paths"].get("/health", {}):
         return document
+    health = {k: v for k, v in document["paths"].get("/health", {}).items() if k != "get"}
     paths = {path: item for path, item in document["paths"].items() if path != "/health"}
-    return {**document, "paths": paths}
+    return {**document, "paths": {**paths, "/health": health} if health else paths}
