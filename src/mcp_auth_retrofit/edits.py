@@ -25,8 +25,10 @@ class AddImports:
 
     imports: tuple[Import, ...]
     before: int
-    siblings: str
+    ours: str
     """The module of ours, imported the way the file imports its siblings."""
+    kin: frozenset[str]
+    """The first names of the project's own modules that the file imports."""
 
 
 @dataclass(frozen=True)

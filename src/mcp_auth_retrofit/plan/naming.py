@@ -51,7 +51,10 @@ class Naming:
         """The edit that adds what was asked for; None when nothing is missing."""
         if not self.imports:
             return None
-        return AddImports(tuple(self.imports), self.entry.app.place[0][1], self.module)
+        path, origins = self.entry.path, set(self.entry.names.imported.values())
+        kin = {o.partition(".")[0] for o in origins if find(path, o) or find(path, f"{o}.")}
+        before = self.entry.app.place[0][1]
+        return AddImports(tuple(self.imports), before, self.module, frozenset(kin - {""}))
 
 
 def helper_module(entry: Entrypoint) -> str:

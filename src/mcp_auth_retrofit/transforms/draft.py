@@ -140,7 +140,7 @@ class Draft:
         def add(statements: Sequence[cst.BaseStatement]) -> None:
             nonlocal orphans
             for statement in statements:
-                built.append(with_leading(statement, [*orphans, *leading_lines(statement)]))
+                built.append(with_leading(statement, _below(orphans, leading_lines(statement))))
                 orphans = []
 
         index = 0
@@ -162,7 +162,7 @@ class Draft:
                     add(_joined(slot, self._edited(part, place, slot)))
                 add(slot.after)
         add(self._slots.get((*holder, (name, index)), _Slot()).before)
-        return built, orphans
+        return built, orphans if any(line.comment for line in orphans) else []
 
     def _edited(self, part: cst.BaseStatement, place: Place, slot: _Slot) -> cst.BaseStatement:
         if isinstance(slot.replaced, cst.BaseSmallStatement):
@@ -213,4 +213,11 @@ def _left_behind(part: cst.BaseStatement, slot: _Slot) -> list[cst.EmptyLine]:
     if not slot.lifted and isinstance(part, cst.SimpleStatementLine):
         comment = part.trailing_whitespace.comment
         kept += [comment_line(comment.value)] if comment else []
-    return kept if any(line.comment for line in kept) else []
+    return kept
+
+
+def _below(orphans: Sequence[cst.EmptyLine], lines: Sequence[cst.EmptyLine]) -> list[cst.EmptyLine]:
+    """The lines above a statement that follows a removed one: no comment lost, no gap doubled."""
+    if any(line.comment for line in orphans):
+        return [*orphans, *lines]
+    return [*orphans[_blanks(lines) :], *lines]

@@ -1,6 +1,7 @@
 """Imports, merged into what is there: never twice, never above a docstring or `__future__`."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 import libcst as cst
 
@@ -27,15 +28,14 @@ def add_imports(draft: Draft, edit: AddImports) -> None:
             place = (("body", index),)
             node = cst.ensure_type(draft.statement(place), cst.ImportFrom)
             draft.replace(place, _with_name(draft, node, wanted))
-    modules = sorted(missing, key=lambda module: (module == edit.siblings, module))
-    for module in modules:
-        ours = module == edit.siblings
-        index = _behind(statements, None if ours else module)
-        apart = ours and index > 0 and not _is_sibling(statements[index - 1], edit.siblings)
+    for module in sorted(missing, key=lambda module: (module == edit.ours, module)):
+        ours = module == edit.ours
+        index, group = _where(statements, module, edit.kin if ours else frozenset({"fastapi"}))
         code = _line(module, sorted(missing[module], key=lambda i: _order(i.name)))
-        if index == 0:
-            draft.insert_before((("body", 0),), code)
+        if index == 0 or group == "first":
+            draft.insert_before((("body", index),), code, joined=group == "first")
         else:
+            apart = ours and group == "new"
             draft.insert_after((("body", index - 1),), code, blank=int(apart))
 
 
@@ -50,39 +50,42 @@ def _listed(statement: object) -> bool:
     return isinstance(statement, cst.ImportFrom) and not isinstance(statement.names, cst.ImportStar)
 
 
-def _behind(statements: Sequence[object], module: str | None) -> int:
-    """The index behind the import that a new one follows.
+def _where(
+    statements: Sequence[object], module: str, group: frozenset[str]
+) -> tuple[int, Literal["first", "in", "new"]]:
+    """The index where a new import goes: first in its group, further down in it, or in a new one.
 
-    A library's goes into FastAPI's group, in order; one of ours (None) goes behind the last.
+    The group are the imports of `group`, and relative ones for a relative one.
     """
     found = 0
+    imports = {}
     for index, statement in enumerate(statements):
         if _is_docstring(statement, index) or _module(statement) == "__future__":
             found = index + 1
-    imports = [i for i, s in enumerate(statements) if isinstance(s, cst.Import | cst.ImportFrom)]
-    if module is not None:
-        behind = _in_group(statements, imports, module)
-        if behind is not None:
-            return behind
-    return max([found, *(i + 1 for i in imports)])
-
-
-def _in_group(statements: Sequence[object], imports: Sequence[int], module: str) -> int | None:
-    """The index that keeps FastAPI's group of imports in order; None when there is none."""
-    for start in imports:
-        if (_imported(statements[start]) or "").partition(".")[0] == "fastapi":
+        elif isinstance(statement, cst.Import | cst.ImportFrom):
+            imports[index] = _key(statement)
+    own = _key_of(module, plain=False)
+    for start, (_, name) in imports.items():
+        if name.partition(".")[0] in group or (name.startswith(".") and module.startswith(".")):
+            if imports[start] > own:
+                return start, "first"
             index = start + 1
-            while index in imports and "." < (_imported(statements[index]) or "") < module:
+            while index in imports and imports[index] < own:
                 index += 1
-            return index
-    return None
+            return index, "in"
+    last = max(imports, default=-1) + 1
+    return max(found, last), "new" if last else "in"
 
 
-def _imported(statement: object) -> str | None:
-    """The first module that an import statement names."""
+def _key(statement: cst.Import | cst.ImportFrom) -> tuple[int, str]:
+    """Plain imports before `from` imports, each by name: as isort and ruff sort a group."""
     if isinstance(statement, cst.Import):
-        return str(statement.names[0].evaluated_name)
-    return _module(statement)
+        return _key_of(str(statement.names[0].evaluated_name), plain=True)
+    return _key_of(_module(statement) or "", plain=False)
+
+
+def _key_of(module: str, *, plain: bool) -> tuple[int, str]:
+    return (0 if plain else 1), module
 
 
 def _is_docstring(statement: object, index: int) -> bool:
@@ -91,13 +94,6 @@ def _is_docstring(statement: object, index: int) -> bool:
         and isinstance(statement, cst.Expr)
         and isinstance(statement.value, cst.SimpleString | cst.ConcatenatedString)
     )
-
-
-def _is_sibling(statement: object, siblings: str) -> bool:
-    """Whether an import stands in the group of the file's own modules."""
-    module = _module(statement) or ""
-    package = siblings.rpartition(".")[0]
-    return module.startswith(".") or bool(package and module.startswith(package))
 
 
 def _line(module: str, imports: Sequence[Import]) -> str:

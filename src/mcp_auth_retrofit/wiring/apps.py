@@ -8,12 +8,17 @@ from typing import cast
 from mcp_auth_retrofit.results import Reason, Refused
 from mcp_auth_retrofit.wiring.model import App, Place
 from mcp_auth_retrofit.wiring.names import FASTAPI, FASTMCP, Module, argument, blocks
-from mcp_auth_retrofit.wiring.routers import target
+from mcp_auth_retrofit.wiring.routers import REGISTERS, calls_on, target
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 Trouble = tuple[str, str] | None
 _PROVIDER = (
     "Give FastMCP's own ScalekitProvider to the server: FastMCP(auth=ScalekitProvider(...))."
+)
+
+_MAKE_ONE = (
+    "Make the app in one statement, `app = FastAPI(...)`, at module level or directly in one "
+    "factory function, and run apply again."
 )
 
 
@@ -63,8 +68,7 @@ def find_app(module: Module, wanted: str | None) -> App:
             Reason(
                 code,
                 message,
-                "Make the app in one statement, `app = FastAPI(...)`, at module level or directly "
-                "in one factory function, and run apply again.",
+                _MAKE_ONE,
                 first.call.lineno,
             )
         )
@@ -74,7 +78,22 @@ def find_app(module: Module, wanted: str | None) -> App:
         first.call,
         first.call.lineno,
         first.functions[-1] if first.functions else None,
+        module.names.called(first.call) not in FASTAPI,
     )
+
+
+def makes_app(module: Module, call: ast.Call) -> bool:
+    """`FastAPI(...)`, or a subclass made in this file that registers nothing by itself."""
+    if module.names.called(call) in FASTAPI:
+        return True
+    if not isinstance(call.func, ast.Name):
+        return False
+    bound = module.names.bound.get(call.func.id, [])
+    made = bound[0] if len(bound) == 1 else None
+    if not isinstance(made, ast.ClassDef):
+        return False
+    registers = any(verb in REGISTERS for _, verb in calls_on({"self"}, made))
+    return not registers and any(module.names.origin(base) in FASTAPI for base in made.bases)
 
 
 def _made(module: Module) -> Iterator[_Made]:
@@ -84,7 +103,7 @@ def _made(module: Module) -> Iterator[_Made]:
         if not (
             isinstance(statement, ast.Assign | ast.AnnAssign)
             and isinstance(value, ast.Call)
-            and module.names.called(value) in FASTAPI
+            and makes_app(module, value)
         ):
             continue
         named.add(id(value))
@@ -102,7 +121,7 @@ def _made(module: Module) -> Iterator[_Made]:
                 yield _Made(value, None, place, functions, None)
     for node in ast.walk(module.tree):
         unnamed = isinstance(node, ast.Call) and id(node) not in named
-        if unnamed and module.names.called(node) in FASTAPI:
+        if unnamed and makes_app(module, cast("ast.Call", node)):
             yield _Made(cast("ast.Call", node), None, (), (), None)
 
 
@@ -162,6 +181,9 @@ def _mounts_mcp(module: Module, made: _Made) -> bool:
 def _several(made: list[_Made]) -> Reason:
     names = {m.name for m in made}
     lines = ", ".join(str(m.call.lineno) for m in made)
+    if len(names) == 1 and made[0].trouble:
+        code, message = made[0].trouble
+        return Reason(code, f"{message} Lines {lines}.", _MAKE_ONE, made[0].call.lineno)
     if len(names) == 1 and None not in names:
         return Reason(
             "app-bound-twice",
@@ -191,6 +213,13 @@ def _none(module: Module) -> Reason:
                 'app.mount("/mcp", ScalekitAuthMiddleware(mcp_app)).',
                 node.lineno,
             )
+    imported = module.names.imported.get("app")
+    if imported:
+        return Reason(
+            "app-elsewhere",
+            f"No FastAPI() call here: `app` is imported from `{imported.rpartition('.')[0]}`.",
+            "Run apply on the file that makes the app.",
+        )
     for node in ast.walk(module.tree):
         if isinstance(node, ast.Call) and module.names.called(node) in FASTMCP:
             return Reason(
@@ -199,13 +228,6 @@ def _none(module: Module) -> Reason:
                 _PROVIDER,
                 node.lineno,
             )
-    imported = module.names.imported.get("app")
-    if imported:
-        return Reason(
-            "app-elsewhere",
-            f"No FastAPI() call here: `app` is imported from `{imported.rpartition('.')[0]}`.",
-            "Run apply on the file that makes the app.",
-        )
     return Reason(
         "no-fastapi",
         "No FastAPI() call in this file.",

@@ -28,6 +28,8 @@ class App:
     """1-based line of the call."""
     function: ast.FunctionDef | ast.AsyncFunctionDef | None
     """The factory that makes it; None at module level."""
+    subclass: bool = False
+    """Made by a subclass of FastAPI, which may pass any keyword on."""
 
     @property
     def block(self) -> Place:
@@ -36,10 +38,9 @@ class App:
 
     @property
     def open_ended(self) -> bool:
-        """`FastAPI(**kwargs)`: any keyword, `lifespan=` too, may hide in it."""
-        return any(k.arg is None for k in self.call.keywords) or any(
-            isinstance(a, ast.Starred) for a in self.call.args
-        )
+        """`FastAPI(**kwargs)` or a subclass: any keyword, `lifespan=` too, may hide in it."""
+        starred = any(isinstance(argument, ast.Starred) for argument in self.call.args)
+        return self.subclass or starred or any(k.arg is None for k in self.call.keywords)
 
 
 @dataclass(frozen=True, eq=False)

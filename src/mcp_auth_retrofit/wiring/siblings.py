@@ -23,13 +23,14 @@ def find(entry: Path, origin: str) -> tuple[Path, str] | None:
     """The file and the name in it that a dotted origin (`.routers.users.router`) leads to."""
     dots = len(origin) - len(origin.lstrip("."))
     parts = origin[dots:].split(".")
+    if len(parts) == 1 and not dots:
+        return None
     starts = [entry.parents[dots - 1]] if 0 < dots <= len(entry.parents) else roots(entry)
     for start in starts:
-        for split in range(len(parts) - 1, 0, -1):
-            stem = start.joinpath(*parts[:split])
-            for candidate in (stem.with_suffix(".py"), stem / "__init__.py"):
-                if split == len(parts) - 1 and candidate.is_file() and candidate != entry:
-                    return candidate, parts[-1]
+        stem = start.joinpath(*parts[:-1])
+        for candidate in (stem.parent / f"{stem.name}.py", stem / "__init__.py"):
+            if candidate.is_file() and candidate != entry:
+                return candidate, parts[-1]
     return None
 
 
