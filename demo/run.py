@@ -8,6 +8,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from itertools import groupby
 from pathlib import Path
 
 from mcp_auth_retrofit.verify.boot import boot
@@ -23,6 +25,8 @@ OLD_ROUTES = (
 )
 DEAD_ROUTE = "/mcp/about"
 BROWSER = "https://rooms.example"
+LONG, HEAD = 40, 10
+"""Added lines in a row from which a run is shortened, and how many are shown then."""
 
 
 def main() -> int:
@@ -47,9 +51,23 @@ def main() -> int:
 
 
 def apply(project: Path, *options: str) -> None:
-    """Run the command as a user would, in the project's folder."""
+    """Run the command as a user would, in the project's folder; of a new file, show the head."""
     command = [sys.executable, "-m", "mcp_auth_retrofit", "apply", *options]
-    subprocess.run(command, cwd=project, check=True)  # noqa: S603  our own command, no shell
+    done = subprocess.run(  # noqa: S603  our own command, no shell
+        command, cwd=project, check=True, stdout=subprocess.PIPE, text=True, encoding="utf-8"
+    )
+    print("\n".join(folded(done.stdout.splitlines())), flush=True)
+
+
+def folded(lines: list[str]) -> Iterator[str]:
+    """The lines of a patch, with the inside of each long run of added lines left out."""
+    for added, group in groupby(lines, key=lambda line: line.startswith("+")):
+        run = list(group)
+        if added and len(run) > LONG:
+            yield from run[:HEAD]
+            yield f"    [{len(run) - HEAD} more lines]"
+        else:
+            yield from run
 
 
 def old_answers(project: Path) -> tuple[dict[tuple[str, str], Answer], Answer]:

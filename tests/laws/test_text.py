@@ -61,6 +61,17 @@ def test_a_second_run_changes_nothing(case: Case, rewritten: Rewritten, tmp_path
 
 
 @every_rewrite
+def test_the_way_to_the_file_does_not_matter(
+    case: Case, rewritten: Rewritten, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    result = rewritten(case)
+    for folder in (result.root, result.entry.parent):
+        monkeypatch.chdir(folder)
+        relative = prepare(result.entry.relative_to(folder), case.parsed_options())
+        assert relative.writes[-1].after == result.after
+
+
+@every_rewrite
 def test_comments_survive(case: Case, rewritten: Rewritten) -> None:
     assert not comments(case.before) - comments(rewritten(case).after)
 
