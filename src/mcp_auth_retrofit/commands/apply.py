@@ -2,13 +2,14 @@
 
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from mcp_auth_retrofit.commands.work import prepared, refuse_unwritable, worst, write
+from mcp_auth_retrofit.commands.work import internal, prepared, refuse_unwritable, worst, write
 from mcp_auth_retrofit.options import Options
 from mcp_auth_retrofit.report import text
 from mcp_auth_retrofit.report.diff import left_out, patch
@@ -84,10 +85,8 @@ def apply(  # noqa: PLR0913, PLR0917 - Typer makes an option of each parameter
     Shows what changes and the diff of every file, then asks. Exit status: 0 written, nothing to do
     or a dry run; 1 declined, or a file refused; 2 a file that cannot be read, or wrong usage.
     """
-    as_json = output_format is OutputFormat.json
-    _check_usage(mount_path, protect, public or [])
-    if as_json and not (yes or dry_run or diff):
-        raise typer.BadParameter("json needs --yes or --dry-run: it cannot ask.")
+    manner = Manner(yes, dry_run or diff, diff, output_format is OutputFormat.json)
+    _check_usage(mount_path, protect, public or [], manner)
     options = Options(
         app=app,
         mcp=mcp,
@@ -96,28 +95,51 @@ def apply(  # noqa: PLR0913, PLR0917 - Typer makes an option of each parameter
         public=tuple(public or ()),
         project_files=not no_project_files,
     )
-    cwd = Path.cwd()
-    results = prepared(paths or [], options, cwd)
-    if public and any(result.protect == "mcp" for result in results):
+    try:
+        status = _run(paths or [], options, manner, Path.cwd())
+    except (typer.Exit, typer.BadParameter, BrokenPipeError):
+        raise
+    except Exception as error:  # never a traceback: it would show the user's source
+        failed = FileResult(Path(), "error", reason=internal(error))
+        if manner.as_json:
+            say(render([failed], Path()))
+        else:
+            complain("\n".join(text.failure(failed, Path())))
+        status = 2
+    raise typer.Exit(status)
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How to go about it: ask or not, write or not, and what to print."""
+
+    yes: bool
+    dry_run: bool
+    diff: bool
+    as_json: bool
+
+
+def _run(paths: Sequence[Path], options: Options, manner: Manner, cwd: Path) -> int:
+    results = prepared(paths, options, cwd)
+    if options.public and any(result.protect == "mcp" for result in results):
         raise typer.BadParameter("--public goes with --protect all.")
-    if not diff:
+    if not manner.diff:  # a patch is the way out where a file cannot be replaced
         refuse_unwritable(results)
-    if as_json:
-        if yes and not (dry_run or diff):
+    if manner.as_json:
+        if not manner.dry_run:
             write(results)
         say(render(results, cwd))
-    elif diff:
+    elif manner.diff:
         _print_patch(results, cwd)
     else:
         _show(results, cwd)
-        if not dry_run and any(result.status == "changed" for result in results):
-            _ask(yes)
-            write(results)
-        _finish(results, cwd, dry_run)
-    raise typer.Exit(worst(results))
+        return _ask_and_write(results, manner, cwd)
+    return worst(results)
 
 
-def _check_usage(mount_path: str | None, protect: Protect | None, public: Sequence[str]) -> None:
+def _check_usage(
+    mount_path: str | None, protect: Protect | None, public: Sequence[str], manner: Manner
+) -> None:
     """Raises BadParameter (exit 2) for what no file could make sense of."""
     for option, path in [("--mount-path", mount_path), *(("--public", path) for path in public)]:
         if path is None:
@@ -126,6 +148,8 @@ def _check_usage(mount_path: str | None, protect: Protect | None, public: Sequen
             raise typer.BadParameter(f'{option} takes a plain path such as "/mcp", not {path!r}.')
     if public and protect is Protect.mcp:
         raise typer.BadParameter("--public goes with --protect all.")
+    if manner.as_json and not (manner.yes or manner.dry_run):
+        raise typer.BadParameter("json needs --yes or --dry-run: it cannot ask.")
 
 
 def _show(results: Sequence[FileResult], cwd: Path) -> None:
@@ -155,31 +179,40 @@ def _print_patch(results: Sequence[FileResult], cwd: Path) -> None:
         )
 
 
-def _ask(yes: bool) -> None:
-    if yes:
-        return
+def _ask_and_write(results: Sequence[FileResult], manner: Manner, cwd: Path) -> int:
+    if not any(result.status == "changed" for result in results):
+        return worst(results)
+    if manner.dry_run:
+        say("Nothing was written (--dry-run).")
+    else:
+        answer = "y" if manner.yes else _answer()
+        if not answer:
+            complain("No answer came, so nothing was written. --yes writes without asking.")
+            return 2
+        if answer.lower() not in ("y", "yes"):
+            say("Nothing was written.")
+            return max(1, worst(results))
+        for result in write(results):
+            complain("\n".join(text.failure(result, cwd)))
+        written = [shown(one.path, cwd) for own in each_once(results) for one in own]
+        if written:
+            say(f"Written: {', '.join(written)}.")
+    changed = [result for result in results if result.status == "changed"]
+    if changed:
+        say("\n" + "\n".join(text.next_steps(changed, cwd)))
+    return worst(results)
+
+
+def _answer() -> str:
+    """What the user, or a pipe, says to the question; empty at the end of input."""
     sys.stdout.write("Write these changes? [y/N] ")
     sys.stdout.flush()
     try:
-        answer = sys.stdin.readline() if sys.stdin else ""
+        line = sys.stdin.readline() if sys.stdin else ""
     except (OSError, ValueError):  # closed, or not text
-        answer = ""
+        line = ""
     except KeyboardInterrupt:
-        answer = "n\n"
-    if not answer.endswith("\n") or not sys.stdin.isatty():
-        say()
-    if not answer:
-        complain("No answer came, so nothing was written. --yes writes without asking.")
-        raise typer.Exit(2)
-    if answer.strip().lower() not in ("y", "yes"):
-        say("Nothing was written.")
-        raise typer.Exit(1)
-
-
-def _finish(results: Sequence[FileResult], cwd: Path, dry_run: bool) -> None:
-    changed = [result for result in results if result.status == "changed"]
-    if changed:
-        names = [shown(w.path, cwd) for own in each_once(results) for w in own]
-        say("Nothing was written (--dry-run)." if dry_run else f"Written: {', '.join(names)}.")
-        say()
-        say("\n".join(text.next_steps(changed, cwd)))
+        line = "no"
+    if not line.endswith("\n") or not sys.stdin.isatty():
+        say()  # nobody pressed Enter here
+    return line.strip() or (line and "no")

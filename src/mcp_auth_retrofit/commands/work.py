@@ -32,18 +32,17 @@ def _prepare(found: Found, options: Options) -> FileResult:
     except RecursionError:
         return FileResult(found.path, "error", reason=too_deeply_nested().reason)
     except Exception as error:
-        return FileResult(found.path, "error", reason=_internal(error))
+        return FileResult(found.path, "error", reason=internal(error))
 
 
-def _internal(error: Exception) -> Reason:
+def internal(error: Exception) -> Reason:
     """Names the error's class and our line; its text may hold the user's."""
     ours = str(Path(__file__).parents[1])
     frames = [frame for frame in extract_tb(error.__traceback__) if frame.filename.startswith(ours)]
     place = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
     return Reason(
-        "internal-error",
-        f"mcp-auth-retrofit failed on this file: {type(error).__name__}{place}. "
-        "Nothing was written.",
+        "internal",
+        f"mcp-auth-retrofit failed: {type(error).__name__}{place}.",
         "This is a defect of mcp-auth-retrofit; please report it with this message.",
     )
 
@@ -63,19 +62,25 @@ def _refuse(result: FileResult, reason: Reason) -> None:
     result.changes, result.writes, result.opened, result.locked = [], [], [], []
 
 
-def write(results: Sequence[FileResult]) -> None:
-    """Each result is all or nothing; what an earlier one has written is not written again."""
+def write(results: Sequence[FileResult]) -> list[FileResult]:
+    """Writes the changed results, each all or nothing; returns those that became refused by it.
+
+    What an earlier result has written is not written again.
+    """
     written: set[Path] = set()
+    refused = []
     for result in results:
         if result.status != "changed":
             continue
-        todo = [w for w in result.writes if real(w.path) not in written]
+        todo = [one for one in result.writes if real(one.path) not in written]
         try:
             write_all(todo)
-        except Refused as refused:
-            _refuse(result, refused.reason)
+        except Refused as problem:
+            _refuse(result, problem.reason)
+            refused.append(result)
         else:
-            written |= {real(write.path) for write in todo}
+            written |= {real(one.path) for one in todo}
+    return refused
 
 
 def worst(results: Sequence[FileResult]) -> int:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from mcp_auth_retrofit.project.settings import env_line
 
 _NAME = re.compile(r"\s*(?:export\s+)?([A-Za-z_][\w.]*)\s*(?:=\s*(.*))?$")
+_END = re.compile(r"\s*(?:#.*)?$")
 _HEADING = "# Scalekit sign-in for the MCP server"
 
 
@@ -48,6 +49,9 @@ def _entries(text: str) -> Iterator[tuple[str, str]]:
         value = found[2] or ""
         yield found[1], value
         quote = value[:1]
-        if quote in ("'", '"') and quote not in value[1:]:  # it runs over several lines
-            closed = (n + 1 for n in range(at, len(lines)) if quote in lines[n])
-            at = next(closed, at)
+        if quote in ("'", '"') and quote not in value[1:]:
+            # It runs on to the next quote, unless more than a comment follows that one: then, as
+            # dotenv reads it, nothing was opened here.
+            last = next((n for n in range(at, len(lines)) if quote in lines[n]), None)
+            if last is not None and _END.match(lines[last].partition(quote)[2]):
+                at = last + 1

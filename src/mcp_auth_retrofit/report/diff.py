@@ -1,7 +1,7 @@
 """A patch that `git apply` takes, byte for byte."""
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from difflib import SequenceMatcher
 from pathlib import Path
 
@@ -68,24 +68,15 @@ def _header_name(name: bytes) -> bytes:
 
 def _hunks(before: bytes, after: bytes) -> Iterator[bytes]:
     a, b = _lines(before), _lines(after)
-    # What is equal at both ends costs the matcher the most and tells it nothing.
-    head = _common(a, b)
-    tail = _common(a[head:][::-1], b[head:][::-1])
-    skip = max(0, head - _CONTEXT)
-    keep = max(0, tail - _CONTEXT)
-    matcher = SequenceMatcher(None, a[skip : len(a) - keep], b[skip : len(b) - keep])
-    for group in matcher.get_grouped_opcodes(_CONTEXT):
+    for group in SequenceMatcher(None, a, b).get_grouped_opcodes(_CONTEXT):
         first, last = group[0], group[-1]
-        yield (
-            f"@@ -{_range(skip + first[1], skip + last[2])} "
-            f"+{_range(skip + first[3], skip + last[4])} @@\n"
-        ).encode()
+        yield f"@@ -{_range(first[1], last[2])} +{_range(first[3], last[4])} @@\n".encode()
         for kind, a1, a2, b1, b2 in group:
             if kind == "equal":
-                yield from _marked(b" ", a[skip + a1 : skip + a2])
+                yield from _marked(b" ", a[a1:a2])
             else:
-                yield from _marked(b"-", a[skip + a1 : skip + a2])
-                yield from _marked(b"+", b[skip + b1 : skip + b2])
+                yield from _marked(b"-", a[a1:a2])
+                yield from _marked(b"+", b[b1:b2])
 
 
 def _lines(data: bytes) -> list[bytes]:
@@ -93,15 +84,6 @@ def _lines(data: bytes) -> list[bytes]:
     lines = [line + b"\n" for line in data.split(b"\n")]
     last = lines.pop()[:-1]
     return [*lines, last] if last else lines
-
-
-def _common(a: Sequence[bytes], b: Sequence[bytes]) -> int:
-    count = 0
-    for x, y in zip(a, b, strict=False):
-        if x != y:
-            break
-        count += 1
-    return count
 
 
 def _range(start: int, stop: int) -> str:

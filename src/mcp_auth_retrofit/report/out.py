@@ -1,12 +1,21 @@
 """Bytes and text to the standard streams: nothing lost, nothing that an encoding can break."""
 
+import re
 import sys
 from typing import TextIO
 
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+def without_controls(text: str) -> str:
+    """Control characters as escapes: a file's name or text must not steer who reads it."""
+    return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
+
 
 def say(text: str = "", stream: TextIO | None = None) -> None:
-    """A line of text; what the stream's encoding lacks is written as an escape."""
+    """Lines of text; what the stream's encoding lacks, or steers a terminal, becomes an escape."""
     stream = stream or sys.stdout
+    text = without_controls(text)
     write_bytes(f"{text}\n".encode(stream.encoding or "utf-8", "backslashreplace"), stream)
 
 
@@ -32,4 +41,4 @@ def show_patch(data: bytes) -> None:
     from mcp_auth_retrofit.report.colour import print_patch  # noqa: PLC0415 - see above
 
     sys.stdout.flush()
-    print_patch(data)
+    print_patch(without_controls(data.decode("utf-8", "replace").replace("\r\n", "\n")))

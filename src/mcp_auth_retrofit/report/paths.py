@@ -23,6 +23,17 @@ def beside(result: FileResult) -> list[Write]:
     return [write for write in result.writes if real(write.path) != real(result.path)]
 
 
+def _to_read(result: FileResult) -> list[Write]:
+    """The entrypoint first and the long new module last: the order in which one reads."""
+    if result.status != "changed":
+        return []
+    entry = real(result.path)
+    return sorted(
+        result.writes,
+        key=lambda write: (real(write.path) != entry, write.before is None, len(write.after)),
+    )
+
+
 def each_once(results: Sequence[FileResult]) -> list[list[Write]]:
     """The writes of each changed result, without those that an earlier result brings already.
 
@@ -31,9 +42,7 @@ def each_once(results: Sequence[FileResult]) -> list[list[Write]]:
     seen: set[Path] = set()
     lists = []
     for result in results:
-        own = [write for write in result.writes if real(write.path) not in seen]
-        if result.status != "changed":
-            own = []
+        own = [write for write in _to_read(result) if real(write.path) not in seen]
         seen |= {real(write.path) for write in own}
         lists.append(own)
     return lists

@@ -91,7 +91,7 @@ def next_steps(results: Sequence[FileResult], cwd: Path) -> list[str]:
             "     shows the last one whole):",
             *(f"       {env_line(name, value)}" for name, value in settings(mcp_path).items()),
             "     Where clients reach the server at another URL, put that URL in the last two.",
-            "  2. Start it:",
+            "  2. Install the requirements and start it:",
             f"       {result.run_command or _run_command(result, cwd)}",
             "  3. Look at it with the MCP Inspector:",
             f"       npx @modelcontextprotocol/inspector --transport http --server-url {url}",
