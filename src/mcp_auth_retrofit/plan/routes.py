@@ -6,7 +6,9 @@ from mcp_auth_retrofit.edits import Insert, Remove
 from mcp_auth_retrofit.plan.decision import Decision, quoted
 from mcp_auth_retrofit.plan.place import answers
 from mcp_auth_retrofit.results import Caution
+from mcp_auth_retrofit.wiring.model import Place
 from mcp_auth_retrofit.wiring.names import argument
+from mcp_auth_retrofit.wiring.order import behind_unseen
 
 
 def decide_metadata(decision: Decision) -> None:
@@ -37,11 +39,24 @@ def decide_health(decision: Decision) -> None:
         '    return {"status": "healthy"}\n'
     )
     decision.plan.add(
-        Insert(decision.top_place, code, blank=decision.apart),
+        Insert(_health_place(decision), code, blank=decision.apart),
         "health",
         entry.app.line,
         "Adds GET /health, open to everybody.",
     )
+
+
+def _health_place(decision: Decision) -> Place:
+    """Above the mount; behind it when an unknown call follows that may register a /health too."""
+    entry, place = decision.entry, decision.top_place
+    block = entry.app.block
+    here = place[-1][1]
+    unseen = [r for r in entry.registrations if r.kind == "opaque" and r.top(block) >= here]
+    if not unseen or decision.spot.prefix == "":
+        return place
+    own = decision.chosen.mount
+    limit = behind_unseen(entry, decision.spot.prefix, own.place if own else None)
+    return (*block, ("body", max(here, limit)))
 
 
 def decide_bare_path(decision: Decision) -> None:

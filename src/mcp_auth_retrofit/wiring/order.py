@@ -70,6 +70,15 @@ class Standing:
     """What would die even in the last valid place."""
 
 
+def behind_unseen(entry: Entrypoint, prefix: str, own: Place | None) -> int:
+    """The last place at which a route may stand, behind every call whose doing is unknown."""
+    block = entry.app.block
+    limits = [index for index, _ in entry.stops]
+    seen = [r for r in entry.registrations if r.kind != "opaque" and r.place != own]
+    limits += [r.top(block) for r in seen if buries(r, prefix)]
+    return min(limits, default=entry.size)
+
+
 def standing(entry: Entrypoint, prefix: str, own: Place | None = None) -> Standing:
     """The last valid place of a mount at `prefix`; `own` is where that mount stands today."""
     block = entry.app.block
