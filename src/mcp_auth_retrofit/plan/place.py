@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from mcp_auth_retrofit.options import Options
 from mcp_auth_retrofit.plan.server import Chosen, stands_before_app
 from mcp_auth_retrofit.results import Reason, Refused
-from mcp_auth_retrofit.wiring.mcp import mount_in_loop
+from mcp_auth_retrofit.wiring.refusals import mount_in_loop
 from mcp_auth_retrofit.wiring.model import Entrypoint, Mount, Place, Registration
 from mcp_auth_retrofit.wiring.order import (
     buried,

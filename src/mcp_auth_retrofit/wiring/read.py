@@ -10,11 +10,11 @@ from mcp_auth_retrofit.wiring.mcp import (
     find_mcp_apps,
     find_mounts,
     find_servers,
-    refuse_other_ways,
     visible,
 )
 from mcp_auth_retrofit.wiring.model import App, Entrypoint, Lifespan, Ours
 from mcp_auth_retrofit.wiring.names import GUARD, HELPER, Module, Names, argument
+from mcp_auth_retrofit.wiring.refusals import refuse_other_ways
 from mcp_auth_retrofit.wiring.scan import Scan, scan
 
 

@@ -4,23 +4,20 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from mcp_auth_retrofit.wiring import siblings
+from mcp_auth_retrofit.wiring.handed import (
+    function_of,
+    hands,
+    is_harmless,
+    local_names,
+    mentions,
+    parameters,
+    verb_of,
+    wraps,
+)
 from mcp_auth_retrofit.wiring.model import Kind, Place, Registration
 from mcp_auth_retrofit.wiring.names import GUARD, HELPER, Module, argument, blocks, is_main_guard
 from mcp_auth_retrofit.wiring.routers import REGISTERS, registered, target, verb_on
 
-_HARMLESS = (
-    "fastapi_pagination.",
-    "logfire.",
-    "opentelemetry.",
-    "prometheus_fastapi_instrumentator.",
-    "sentry_sdk.",
-    "fastapi.testclient.",
-    "starlette.testclient.",
-)
-_BUILTINS = frozenset(
-    {"print", "isinstance", "id", "repr", "type", "getattr", "setattr", "hasattr"}
-)
 _SERVES = frozenset({"run", "serve", "run_with", "mount_gradio_app"})
 _DEPTH = 4
 
@@ -75,7 +72,7 @@ def _statement(seen: Scan, statement: ast.stmt, place: Place, owners: set[str]) 
     _ends(seen, statement, top, owners)
     _assigns(seen, statement, place, owners)
     for call in _own_calls(statement):
-        if _hands(call, owners) and _wraps(seen, call):
+        if hands(call, owners) and wraps(seen.module, call):
             continue
         _call(seen, call, _Frame(place, owners, seen.module))
     for name, inner in blocks(statement):
@@ -109,32 +106,19 @@ def _ends(seen: Scan, statement: ast.stmt, top: int, owners: set[str]) -> None:
     """What must come after every registration: `return app`, serving it, wrapping it."""
     value = getattr(statement, "value", None)
     match statement:
-        case ast.Return() if _mentions(value, owners):
+        case ast.Return() if mentions(value, owners):
             seen.stops.append((top, statement.lineno))
-        case ast.Expr(value=ast.Yield() | ast.YieldFrom()) if _mentions(value, owners):
+        case ast.Expr(value=ast.Yield() | ast.YieldFrom()) if mentions(value, owners):
             seen.stops.append((top, statement.lineno))
-        case ast.Expr(value=ast.Call() as call) if _hands(call, owners) and _verb(call) in _SERVES:
+        case ast.Expr(value=ast.Call() as call) if hands(call, owners) and verb_of(call) in _SERVES:
             seen.stops.append((top, statement.lineno))
         case ast.Assign() | ast.AnnAssign():
             made = target(statement)
             if isinstance(made, ast.Name) and made.id in owners:
                 seen.rebound.append(statement.lineno)
                 seen.stops.append((top, statement.lineno))
-            elif isinstance(value, ast.Call) and _hands(value, owners) and _wraps(seen, value):
+            elif isinstance(value, ast.Call) and hands(value, owners) and wraps(seen.module, value):
                 seen.stops.append((top, statement.lineno))
-
-
-def _wraps(seen: Scan, call: ast.Call) -> bool:
-    """Whether a call makes another ASGI app around the one it is handed."""
-    if isinstance(call.func, ast.Name):
-        bound = seen.module.names.bound.get(call.func.id, [])
-        if len(bound) == 1 and isinstance(bound[0], ast.ClassDef):
-            return True
-    name = seen.module.names.called(call) or ""
-    return name.endswith(("Middleware", "ASGIApp", "Mangum", "SocketManager")) or name in {
-        "asgiref.wsgi.WsgiToAsgi",
-        "a2wsgi.ASGIMiddleware",
-    }
 
 
 def _assigns(seen: Scan, statement: ast.stmt, place: Place, owners: set[str]) -> None:
@@ -160,18 +144,18 @@ def _call(seen: Scan, call: ast.Call, frame: _Frame) -> None:
         return
     if _list_call(seen, call, frame) or _our_call(seen, call, frame):
         return
-    handed = _hands(call, frame.owners)
-    body = _function(frame.module, call)
+    handed = hands(call, frame.owners)
+    body = function_of(frame.module, call)
     if body is not None and frame.depth < _DEPTH:
         module, function = body
-        owners = _parameters(function, call, frame.owners)
+        owners = parameters(function, call, frame.owners)
         if module is frame.module and seen.block == () and not handed:
-            owners |= frame.owners - _local_names(function)
+            owners |= frame.owners - local_names(function)
         if owners:
             inner = _Frame(frame.place, owners, module, frame.depth + 1)
             for statement in function.body:
                 _inner(seen, statement, inner)
-    elif handed and not _is_harmless(call, frame.module):
+    elif handed and not is_harmless(call, frame.module):
         seen.registrations.append(_opaque(call, frame))
 
 
@@ -243,93 +227,8 @@ def _our_call(seen: Scan, call: ast.Call, frame: _Frame) -> bool:
 
 
 def _opaque(call: ast.Call, frame: _Frame) -> Registration:
-    if _verb(call) == "mount_gradio_app":
+    if verb_of(call) == "mount_gradio_app":
         path = frame.module.names.text(argument(call, 2, "path"))
         if path is not None:
             return Registration("mount", path.rstrip("/"), None, frame.place, call.lineno)
     return Registration("opaque", None, None, frame.place, call.lineno, frame.depth > 0)
-
-
-def _verb(call: ast.Call) -> str:
-    return call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
-
-
-def _is_harmless(call: ast.Call, module: Module) -> bool:
-    """Takes the app and registers nothing that could stand in anybody's way."""
-    if isinstance(call.func, ast.Name) and call.func.id in _BUILTINS:
-        return True
-    innermost: ast.AST = call
-    while isinstance(innermost, ast.Call | ast.Attribute):
-        origin = module.names.origin(innermost)
-        if origin:
-            return origin.startswith(_HARMLESS)
-        innermost = innermost.func if isinstance(innermost, ast.Call) else innermost.value
-    origin = module.names.origin(innermost) or ""
-    return origin.startswith(_HARMLESS)
-
-
-def _hands(call: ast.Call, owners: set[str]) -> bool:
-    """Whether the app itself, or its router, is an argument."""
-    given = [*call.args, *(keyword.value for keyword in call.keywords)]
-    return any(_is_app(value, owners) for value in given)
-
-
-def _is_app(value: ast.expr, owners: set[str]) -> bool:
-    match value:
-        case ast.Name(id=name) | ast.Attribute(value=ast.Name(id=name), attr="router"):
-            return name in owners
-        case ast.Starred(value=inner):
-            return _is_app(inner, owners)
-    return False
-
-
-def _mentions(value: ast.AST | None, owners: set[str]) -> bool:
-    return value is not None and any(
-        isinstance(node, ast.Name) and node.id in owners for node in ast.walk(value)
-    )
-
-
-def _function(
-    module: Module, call: ast.Call
-) -> tuple[Module, ast.FunctionDef | ast.AsyncFunctionDef] | None:
-    """The function a call runs, when it stands in this file or in a module of the project."""
-    if not isinstance(call.func, ast.Name | ast.Attribute):
-        return None
-    if isinstance(call.func, ast.Name):
-        own = module.names.bound.get(call.func.id, [])
-        if len(own) == 1 and isinstance(own[0], ast.FunctionDef):
-            return module, own[0]
-    found = siblings.follow(module, call.func)
-    if found is None:
-        return None
-    other, name = found
-    defined = other.names.bound.get(name, [])
-    if len(defined) == 1 and isinstance(defined[0], ast.FunctionDef):
-        return other, defined[0]
-    return None
-
-
-def _parameters(
-    function: ast.FunctionDef | ast.AsyncFunctionDef, call: ast.Call, owners: set[str]
-) -> set[str]:
-    """The names under which a function knows the app it is handed."""
-    positional = [*function.args.posonlyargs, *function.args.args]
-    names = {
-        parameter.arg
-        for parameter, given in zip(positional, call.args, strict=False)
-        if _is_app(given, owners)
-    }
-    return names | {k.arg for k in call.keywords if k.arg and _is_app(k.value, owners)}
-
-
-def _local_names(function: ast.FunctionDef | ast.AsyncFunctionDef) -> set[str]:
-    arguments = {node.arg for node in ast.walk(function) if isinstance(node, ast.arg)}
-    stored = {
-        node.id
-        for node in ast.walk(function)
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
-    }
-    shared = {
-        name for node in ast.walk(function) if isinstance(node, ast.Global) for name in node.names
-    }
-    return (arguments | stored) - shared
