@@ -31,6 +31,8 @@ class Case:
     entry: str = "main.py"
     cwd: str = "."
     """Where the server is started, from the project's root."""
+    stubs: str | None = None
+    """A folder of the project that holds stand-ins for libraries which are not installed."""
     app: str = "app"
     """What uvicorn is given after the colon."""
     factory: bool = False

@@ -63,6 +63,8 @@ def _become(
         os.chdir(message["cwd"])
         # `harness` and the tests are no modules of the app's.
         sys.path[:] = [path for path in sys.path if Path(path) != Path(__file__).parents[1]]
+        # A new interpreter would have looked at it.
+        sys.path[:0] = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
         sys.argv[:] = ["-c"]
         status = serve(message["spec"], listener, message["factory"], message["root_path"])
     except SystemExit as exit_:

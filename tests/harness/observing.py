@@ -49,9 +49,14 @@ class Observation:
 
 @contextmanager
 def observe(
-    case: Case, root: Path, launch: Launch, env: Environment | None = None
+    case: Case, root: Path, launch: Launch, settings: Environment | None = None
 ) -> Iterator[Observation]:
     """Boot the project of `case` that lies in `root`. Raises CouldNotBoot."""
+
+    def env(url: str) -> dict[str, str]:
+        given = settings(url) if callable(settings) else settings or {}
+        return {**given, "PYTHONPATH": str(root / case.stubs)} if case.stubs else {**given}
+
     with (
         boot(
             case.spec, cwd=root / case.cwd, env=env, factory=case.factory, launch=launch
