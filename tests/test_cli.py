@@ -263,12 +263,17 @@ def test_what_cannot_be_written_is_known_before_the_question(folder: Path, obsta
     else:
         os.link(folder / "main.py", folder / "other.txt")
     before = content(folder)
-    for words in (["main.py"], ["main.py", "--yes"], ["main.py", "--dry-run"]):
+    for words in (["main.py"], ["main.py", "--yes"]):
         result = run(*words, answer="y\n")
         assert result.exit_code == 1
         assert obstacle in result.stderr
         assert "[y/N]" not in result.stdout
     assert content(folder) == before
+    # Looking is free, with a warning.
+    dry = run("main.py", "--dry-run")
+    assert dry.exit_code == 0
+    assert "+guard = 1" in dry.stdout
+    assert f"Writing would be refused. [{obstacle}]" in dry.stdout
     # The patch is the way out.
     assert "+guard = 1" in run("main.py", "--diff").stdout
 
@@ -438,6 +443,7 @@ def test_a_patch_that_git_would_cut_short_is_pointed_out(tmp_path: Path) -> None
     made = tool("apply", "--diff", "main.py", cwd=tmp_path / "app")
     assert made.returncode == 0
     assert str(tmp_path / ".env.example").encode() in made.stderr
+    assert f"run both commands in {tmp_path}.\n".encode() in made.stderr
 
 
 def test_on_a_terminal_it_asks_in_colour(tmp_path: Path) -> None:

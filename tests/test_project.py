@@ -349,6 +349,11 @@ def test_pyproject(tmp_path: Path, before: str, after: str, newline: str) -> Non
             'scalekit-sdk-python = ">=2.21"\n\n[tool.x]\n',
         ),
         (
+            '[tool.poetry.dependencies]\nfastapi = {{extras = ["standard"]}}\n',
+            '[tool.poetry.dependencies]\nfastapi = {{extras = ["standard"]}}\nfastmcp = ">=2.14"\n'
+            'scalekit-sdk-python = ">=2.21"\n',
+        ),
+        (
             'project.name = "x"\nproject.dependencies = ["uvicorn"]\n',
             'project.name = "x"\nproject.dependencies = ["uvicorn", "{0}", "{1}"]\n',
         ),
@@ -439,5 +444,8 @@ def test_what_is_missing_and_what_is_too_old() -> None:
     assert missing({}) == list(NEEDED)
     assert missing({"fastmcp": "fastmcp", "hypercorn": "hypercorn"}) == [NEEDED[1]]
     assert too_old({"fastmcp": "fastmcp==2.13.9  # old"}) == [("fastmcp==2.13.9", NEEDED[0])]
+    for server in ("fastapi[standard]", "fastapi [x, standard] >=0.1", "fastapi[all]"):
+        assert missing({"fastapi": server}) == list(NEEDED[:2])
+    assert missing({"fastapi": "fastapi[orjson]"}) == list(NEEDED)
     for fine in ("fastmcp==2.14", "fastmcp===3.0", "fastmcp>=2", "fastmcp", "fastmcp<3"):
         assert too_old({"fastmcp": fine}) == []

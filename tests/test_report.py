@@ -12,7 +12,7 @@ from rich.console import Console
 
 from mcp_auth_retrofit.project.settings import settings
 from mcp_auth_retrofit.report import colour, out, text
-from mcp_auth_retrofit.report.diff import left_out, patch, top_level
+from mcp_auth_retrofit.report.diff import out_of_reach, patch, top_level
 from mcp_auth_retrofit.report.json import render
 from mcp_auth_retrofit.report.paths import each_once, shown
 from mcp_auth_retrofit.results import Caution, Change, FileResult, Reason, Write
@@ -120,10 +120,10 @@ def test_paths_start_at_the_top_of_the_work_tree(repository: Path) -> None:
     assert b"+++ b/services/api/main.py\n" in made
     git(sub, "apply", data=made)
     assert (sub / "main.py").read_bytes() == b"b\n"
-    # git passes over what lies outside the folder it runs in, without a word: hence `left_out`.
+    # git passes over what lies outside the folder it runs in, without a word: hence this.
     assert not (repository / "new.txt").exists()
-    assert left_out(writes, sub) == [repository / "new.txt"]
-    assert left_out(writes, repository) == []
+    assert out_of_reach(writes, sub) == [repository / "new.txt"]
+    assert out_of_reach(writes, repository) == []
 
 
 def test_a_work_tree_inside_another(repository: Path) -> None:

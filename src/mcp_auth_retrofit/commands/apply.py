@@ -1,5 +1,6 @@
 """`mcp-auth-retrofit apply`: see the change, say yes, have it written."""
 
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,10 +10,10 @@ from typing import Annotated
 
 import typer
 
-from mcp_auth_retrofit.commands.work import internal, prepared, refuse_unwritable, worst, write
+from mcp_auth_retrofit.commands.work import internal, judge_writing, prepared, worst, write
 from mcp_auth_retrofit.options import Options
 from mcp_auth_retrofit.report import text
-from mcp_auth_retrofit.report.diff import left_out, patch
+from mcp_auth_retrofit.report.diff import out_of_reach, patch
 from mcp_auth_retrofit.report.json import render
 from mcp_auth_retrofit.report.out import complain, say, show_patch
 from mcp_auth_retrofit.report.paths import each_once, shown
@@ -124,7 +125,7 @@ def _run(paths: Sequence[Path], options: Options, manner: Manner, cwd: Path) -> 
     if options.public and any(result.protect == "mcp" for result in results):
         raise typer.BadParameter("--public goes with --protect all.")
     if not manner.diff:  # a patch is the way out where a file cannot be replaced
-        refuse_unwritable(results)
+        judge_writing(results, manner.dry_run)
     if manner.as_json:
         if not manner.dry_run:
             write(results)
@@ -171,11 +172,12 @@ def _print_patch(results: Sequence[FileResult], cwd: Path) -> None:
             complain("\n".join(text.failure(result, cwd)))
     writes = [write for own in each_once(results) for write in own]
     show_patch(patch(writes, cwd))
-    outside = left_out(writes, cwd)
+    outside = out_of_reach(writes, cwd)
     if outside:
-        names = ", ".join(map(str, outside))
+        folder = os.path.commonpath([cwd.resolve(), *(path.parent for path in outside)])
         complain(
-            f"`git apply` leaves out what is outside this folder ({names}): run it further up."
+            f"`git apply` does not reach {', '.join(map(str, outside))} from here: "
+            f"run both commands in {folder}."
         )
 
 

@@ -8,7 +8,7 @@ from traceback import extract_tb
 from mcp_auth_retrofit.discover import Found, entrypoints
 from mcp_auth_retrofit.options import Options
 from mcp_auth_retrofit.report.paths import real
-from mcp_auth_retrofit.results import FileResult, Reason, Refused, Unusable
+from mcp_auth_retrofit.results import Caution, FileResult, Reason, Refused, Unusable
 from mcp_auth_retrofit.source import too_deeply_nested
 from mcp_auth_retrofit.write import check_writable, write_all
 
@@ -47,14 +47,22 @@ def internal(error: Exception) -> Reason:
     )
 
 
-def refuse_unwritable(results: Sequence[FileResult]) -> None:
-    """Refuses, before anyone is asked, what could not be written after the answer."""
+def judge_writing(results: Sequence[FileResult], dry_run: bool) -> None:
+    """Refuses, before anyone is asked, what could not be written after the answer.
+
+    A dry run only warns: a read-only checkout is a good place to look.
+    """
     for result in results:
-        if result.status == "changed":
-            try:
-                check_writable(result.writes)
-            except Refused as refused:
-                _refuse(result, refused.reason)
+        if result.status != "changed":
+            continue
+        try:
+            check_writable(result.writes)
+        except Refused as problem:
+            if dry_run:
+                caution = Caution(problem.reason.code, f"{problem} Writing would be refused.")
+                result.warnings = [*result.warnings, caution]
+            else:
+                _refuse(result, problem.reason)
 
 
 def _refuse(result: FileResult, reason: Reason) -> None:

@@ -82,7 +82,11 @@ def _requirements(root: Path, found: ProjectFiles) -> None:
     for line, need in too_old(listed):
         found.warn("old-requirement", f"{line} is too old: the app needs {need}.")
     if chosen is None:
-        found.warn("requirements", f"No file here lists requirements. Install {', '.join(needs)}.")
+        names = ", ".join(needs)
+        found.warn(
+            "requirements",
+            f"Neither pyproject.toml nor requirements.txt lists requirements: install {names}.",
+        )
     elif needs:
         after = chosen.add(needs)
         if after is None:

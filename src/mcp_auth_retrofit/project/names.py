@@ -9,6 +9,7 @@ _NAME = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?=$|[\[<>=!~;@(\s])")
 _EGG = re.compile(r"#(?:.*&)?egg=([A-Za-z0-9._-]+)")
 _WHEEL = re.compile(r"(?:^|/)([A-Za-z0-9._]+)-[^/]+\.whl\b")
 _PIN = re.compile(r"={2,3}\s*v?(\d+)(?:\.(\d+))?")
+_WITH_SERVER = re.compile(r"\[[^\]]*\b(?:standard|all)\b")
 _SERVERS = frozenset({"uvicorn", "hypercorn", "granian", "gunicorn", "daphne"})
 
 
@@ -33,7 +34,7 @@ def name_of(requirement: str) -> str | None:
 def missing(listed: dict[str, str]) -> list[str]:
     """What has to be added to requirements, given as {normalised name: requirement}."""
     lacking = [need for need in NEEDED if name_of(need) not in listed]
-    served = _SERVERS & set(listed) or "[standard]" in listed.get("fastapi", "").replace(" ", "")
+    served = _SERVERS & set(listed) or _WITH_SERVER.search(listed.get("fastapi", ""))
     return [need for need in lacking if not (served and name_of(need) == "uvicorn")]
 
 

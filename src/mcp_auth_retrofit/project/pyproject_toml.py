@@ -25,7 +25,7 @@ def listed(data: bytes) -> dict[str, str] | None:
         return {name: line for line in lines if (name := name_of(line))}
     poetry = _table(document, *_POETRY)
     if poetry:
-        return {normalised(name): f"{name}{_version(value)}" for name, value in poetry.items()}
+        return {normalised(name): f"{name}{_requirement(value)}" for name, value in poetry.items()}
     return {} if project and "dependencies" not in project.get("dynamic", ()) else None
 
 
@@ -107,7 +107,9 @@ def _table(document: Any, *keys: str) -> dict[str, Any]:
     return document if isinstance(document, dict) else {}
 
 
-def _version(value: Any) -> str:
-    if isinstance(value, dict):
-        value = value.get("version", "")
-    return value if isinstance(value, str) else ""
+def _requirement(value: Any) -> str:
+    """Poetry's way to say extras and version, as one requirement says them."""
+    if not isinstance(value, dict):
+        return value if isinstance(value, str) else ""
+    extras = value.get("extras") or []
+    return (f"[{','.join(map(str, extras))}]" if extras else "") + str(value.get("version", ""))

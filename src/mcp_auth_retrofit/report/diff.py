@@ -23,11 +23,11 @@ def top_level(cwd: Path) -> Path:
     return next((f for f in (cwd, *cwd.parents) if (f / ".git").exists()), cwd)
 
 
-def left_out(writes: Iterable[Write], cwd: Path) -> list[Path]:
-    """The files that `git apply` passes over without a word: in the work tree, outside the cwd."""
-    cwd, base = cwd.resolve(), top_level(cwd)
+def out_of_reach(writes: Iterable[Write], cwd: Path) -> list[Path]:
+    """The files outside the cwd. `git apply` run there passes over them without a word."""
+    here = cwd.resolve()
     targets = (write.path.resolve() for write in writes)
-    return [t for t in targets if t.is_relative_to(base) and not t.is_relative_to(cwd)]
+    return [target for target in targets if not target.is_relative_to(here)]
 
 
 def _file(write: Write, base: Path) -> bytes:
