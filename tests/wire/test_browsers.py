@@ -230,7 +230,9 @@ def test_cors_of_the_app_keeps_answering_browsers(with_cors: Site) -> None:
 def test_literal_origins_of_the_apps_cors_are_allowed(with_cors: Site) -> None:
     for origin, status in (("https://app.example", 200), (LOCAL, 200), (ELSE, 403)):
         headers = {"origin": origin, **with_cors.bearer()}
-        assert with_cors.post("/mcp", headers).status_code == status
+        answer = with_cors.post("/mcp", headers)
+        assert answer.status_code == status
+        assert ("access-control-allow-origin" in answer.headers) == (origin not in (LOCAL, ELSE))
 
 
 def test_star_of_the_apps_cors_does_not_open_mcp(folder: Path, scalekit: Standin) -> None:

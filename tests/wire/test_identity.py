@@ -122,5 +122,6 @@ def test_identity_stays_inside_the_guard(folder: Path, scalekit: Standin) -> Non
         return app
 
     with site(folder / "outside", scalekit, build) as one:
-        assert one.post("/mcp", one.bearer(), WHO).status_code == 200
-        assert seen == ["the app's own"]
+        for path in ("/mcp", "/mcp/"):
+            assert one.post(path, one.bearer(), WHO).status_code == 200
+        assert seen == ["the app's own"] * 2

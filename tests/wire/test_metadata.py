@@ -2,8 +2,10 @@
 
 import json
 from pathlib import Path
+from types import ModuleType
 
 import pytest
+from fastapi import FastAPI
 
 from mcp_auth_retrofit.verify.standin import Standin
 from wire.world import WELL_KNOWN, Site, challenge, raw_status, site, stateless_app
@@ -92,6 +94,28 @@ def test_challenge_names_the_configured_resource_not_this_host(
         named = challenge(one.post("/mcp", {}))["resource_metadata"]
         assert named == f"https://mcp.example{WELL_KNOWN}/mcp/"
         assert one.http.get(WELL_KNOWN + "/mcp/").json()["resource"] == "HTTPS://MCP.Example/mcp/"
+
+
+def test_challenge_of_a_root_mount_has_no_slash_at_its_end(at_root: Site) -> None:
+    assert challenge(at_root.post("/", {}))["resource_metadata"] == at_root.url + WELL_KNOWN
+
+
+def test_percent_encoded_resource_path(folder: Path, scalekit: Standin) -> None:
+    def build(guard: ModuleType) -> FastAPI:
+        return stateless_app(guard, "/my mcp")
+
+    with site(folder / "encoded", scalekit, build, resource="/my%20mcp") as one:
+        named = challenge(one.post("/my%20mcp", {}))["resource_metadata"]
+        assert named == f"{one.url}{WELL_KNOWN}/my%20mcp"
+        assert one.http.get(named).status_code == 200
+
+
+def test_prefix_that_is_not_the_resources_own_is_only_put_before(
+    folder: Path, scalekit: Standin
+) -> None:
+    with site(folder / "ap", scalekit, stateless_app, resource="/api/mcp", root_path="/ap") as one:
+        named = challenge(one.post("/mcp", {}))["resource_metadata"]
+        assert named == f"{one.url}/ap{WELL_KNOWN}/api/mcp"
 
 
 @pytest.mark.parametrize("outer", ["/api", "/api/v1"])

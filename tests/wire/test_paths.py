@@ -15,7 +15,7 @@ from fastapi.responses import StreamingResponse
 from fastmcp import Client, Context, FastMCP
 
 from mcp_auth_retrofit.verify.standin import Standin
-from wire.world import Site, load_guard, raw_status, site, stateless_app
+from wire.world import WELL_KNOWN, Site, load_guard, raw_status, site, stateless_app
 
 cancelled: list[str] = []
 
@@ -48,6 +48,7 @@ def streaming_app(guard: ModuleType) -> FastAPI:
 
     mcp_app.add_route("/echo", echo, methods=["POST"])
     mcp_app.add_route("/endless", endless)
+    mcp_app.add_route(WELL_KNOWN, echo)
     app = FastAPI(lifespan=mcp_app.lifespan)
     guard.add_protected_resource_metadata(app)
     guard.answer_bare_path(app, "/mcp/")
@@ -115,6 +116,13 @@ def test_bare_path_keeps_the_query_and_the_raw_path(folder: Path, scalekit: Stan
     assert [path for path, _, _ in seen] == ["/mcp/"] * 3
     assert [raw for _, raw, _ in seen] == [b"/mcp/", b"/mcp/", b"/%6dcp/"]
     assert [query for _, _, query in seen] == [b"a=b"] * 3
+
+
+def test_metadata_paths_below_the_mount_are_guarded(streaming: Site) -> None:
+    """What lies below the mount is the MCP app's own, whatever its path looks like."""
+    path = "/mcp" + WELL_KNOWN
+    assert streaming.http.get(path).status_code == 404
+    assert streaming.http.get(path, headers=streaming.bearer()).status_code == 200
 
 
 @pytest.mark.parametrize("path", ["", "/"])

@@ -88,6 +88,7 @@ ILL_FORMED = [
     ("PROTECTED_RESOURCE_METADATA", metadata(authorization_servers=[])),
     ("PROTECTED_RESOURCE_METADATA", metadata(authorization_servers=None)),
     ("PROTECTED_RESOURCE_METADATA", metadata(authorization_servers=[7])),
+    ("PROTECTED_RESOURCE_METADATA", metadata(authorization_servers={"https://acme.example": 1})),
     ("PROTECTED_RESOURCE_METADATA", metadata(authorization_servers=["acme"])),
     ("PROTECTED_RESOURCE_METADATA", metadata(authorization_servers="https://acme.example")),
     ("MCP_REQUIRED_SCOPES", 'todo:"read"'),
