@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tokenize
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from harness.rewriting import others
 from laws.conftest import Rewritten
 from mcp_auth_retrofit import inserted
 from mcp_auth_retrofit.apply import prepare
-from mcp_auth_retrofit.options import Options
+from mcp_auth_retrofit.options import Options, Protect
 
 every_rewrite = pytest.mark.parametrize("case", REWRITES, ids=lambda case: case.name)
 every_refusal = pytest.mark.parametrize("case", REFUSALS, ids=lambda case: case.name)
@@ -164,3 +165,27 @@ def test_refusals(case: Case, rewritten: Rewritten) -> None:
     assert result.reason.hint
     assert result.writes == []
     assert result.reason.line is None or result.reason.line <= len(lines(case.before))
+
+
+def without_imports(source: bytes) -> str:
+    """The tree of a module less its imports."""
+    body = ast.parse(source).body
+    kept = [node for node in body if not isinstance(node, ast.Import | ast.ImportFrom)]
+    return ast.dump(ast.Module(kept, []))
+
+
+@every_rewrite
+def test_protection_can_be_switched_and_back(
+    case: Case, rewritten: Rewritten, tmp_path: Path
+) -> None:
+    """Imports may stay behind: a name is left where other code of the user's may have taken it."""
+    entry = rewritten(case).written(tmp_path / "project")
+    options = case.parsed_options()
+    now: Protect = options.protect or "mcp"
+    other: Protect = "mcp" if now == "all" else "all"
+    for protect in (other, now):
+        again = prepare(entry, replace(options, protect=protect))
+        assert (again.status, again.protect) == ("changed", protect)
+        for write in again.writes:
+            write.path.write_bytes(write.after)
+    assert without_imports(entry.read_bytes()) == without_imports(rewritten(case).after)
