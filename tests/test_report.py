@@ -66,6 +66,12 @@ def test_git_applies_it_and_takes_it_back(repository: Path, pair: tuple[bytes, b
     assert path.read_bytes() == before
 
 
+def test_an_empty_range_names_the_line_before_it(tmp_path: Path) -> None:
+    path = tmp_path / "main.py"
+    assert b"\n@@ -1,2 +0,0 @@\n" in patch([Write(path, b"a\nb\n", b"")], tmp_path)
+    assert b"\n@@ -0,0 +1 @@\n" in patch([Write(path, None, b"a\n")], tmp_path)
+
+
 @pytest.mark.parametrize("data", [b"a\nb\n", b"a", b"\n", b""])
 def test_new_files(repository: Path, data: bytes) -> None:
     git(repository, "apply", data=patch([Write(repository / "a b" / "n", None, data)], repository))
@@ -155,6 +161,16 @@ def test_a_link_is_followed(repository: Path) -> None:
     )
     assert (repository / "real.py").read_bytes() == b"b\n"
     assert (repository / "main.py").is_symlink()
+
+
+def test_standing_in_a_linked_folder(
+    repository: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    link = tmp_path_factory.mktemp("elsewhere") / "link"
+    link.symlink_to(repository)
+    (repository / "main.py").write_bytes(b"a\n")
+    made = patch([Write(link / "main.py", b"a\n", b"b\n")], link)
+    assert made.startswith(b"diff --git a/main.py b/main.py\n")
 
 
 def test_nothing_changes_nothing(tmp_path: Path) -> None:

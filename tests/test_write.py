@@ -209,6 +209,80 @@ def test_a_failure_puts_everything_back(
         assert calls < count or (name in ("open", "fsync") and isinstance(error, OSError))
 
 
+def test_an_interrupt_right_after_a_rename(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    writes = project(tmp_path)
+    replace = os.replace
+    calls = 0
+
+    def replace_then_stop(source: Path, target: Path) -> None:
+        nonlocal calls
+        calls += 1
+        replace(source, target)
+        if calls == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "replace", replace_then_stop)
+    with pytest.raises(KeyboardInterrupt):
+        write_all(writes)
+    assert content(tmp_path) == {"main.py": OLD}
+
+
+def test_the_last_written_is_the_first_put_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A kill during the way back must not leave an entrypoint without its import either."""
+    writes = [*project(tmp_path), Write(tmp_path / "more.py", None, b"")]
+    replace, seen = os.replace, []
+
+    def fail_at_the_third(source: Path, target: Path) -> None:
+        seen.append((Path(target).name, (tmp_path / "scalekit_auth.py").exists()))
+        if len(seen) == 3:
+            raise OSError(5, "Input/output error")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", fail_at_the_third)
+    assert refusal(writes) == "cannot-write"
+    assert seen[3:] == [("main.py", True)]
+    assert content(tmp_path) == {"main.py": OLD}
+
+
+def test_putting_back_spares_what_someone_else_wrote(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writes = project(tmp_path)
+    replace = os.replace
+
+    def fail(source: Path, target: Path) -> None:
+        if Path(target).name == "main.py":
+            (tmp_path / "scalekit_auth.py").write_bytes(b"mine = 1\n")
+            raise OSError(5, "Input/output error")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", fail)
+    assert refusal(writes) == "cannot-write"
+    assert content(tmp_path) == {"main.py": OLD, "scalekit_auth.py": b"mine = 1\n"}
+
+
+def test_bytes_are_on_the_disk_before_their_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writes, calls = project(tmp_path), []
+    sync, replace = os.fsync, os.replace
+
+    def note_sync(descriptor: int) -> None:
+        calls.append("folder" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "file")
+        sync(descriptor)
+
+    def note_replace(source: Path, target: Path) -> None:
+        calls.append(Path(target).name)
+        replace(source, target)
+
+    monkeypatch.setattr(os, "fsync", note_sync)
+    monkeypatch.setattr(os, "replace", note_replace)
+    write_all(writes)
+    assert calls == ["file", "file", "scalekit_auth.py", "folder", "main.py", "folder"]
+
+
 def test_what_cannot_be_put_back_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     writes = project(tmp_path)
     replace = os.replace
