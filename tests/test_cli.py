@@ -490,6 +490,21 @@ def test_a_reader_that_stops_early_sees_no_traceback(tmp_path: Path) -> None:
     assert b"internal" not in errors
 
 
+def test_a_full_disk_behind_stdout(tmp_path: Path) -> None:
+    (tmp_path / "main.py").write_text(PLAIN)
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "mcp_auth_retrofit", "apply", "--diff"],
+            cwd=tmp_path,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+    assert done.returncode == 2
+    assert b"No space left on device" in done.stderr
+    assert b"Traceback" not in done.stderr
+
+
 def test_an_ascii_terminal(tmp_path: Path) -> None:
     (tmp_path / "main.py").write_text(PLAIN.replace("Aalto", "Ålto"), encoding="utf-8")
     done = tool("apply", "--dry-run", cwd=tmp_path, PYTHONIOENCODING="ascii", PYTHONUTF8="0")

@@ -36,14 +36,17 @@ def _prepare(found: Found, options: Options) -> FileResult:
 
 
 def internal(error: Exception) -> Reason:
-    """Names the error's class and our line; its text may hold the user's."""
+    """Names the error's class and our line; its text may hold source."""
     ours = str(Path(__file__).parents[1])
     frames = [frame for frame in extract_tb(error.__traceback__) if frame.filename.startswith(ours)]
     place = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
+    said = f": {error.strerror}" if isinstance(error, OSError) and error.strerror else ""
     return Reason(
         "internal",
-        f"mcp-auth-retrofit failed: {type(error).__name__}{place}.",
-        "This is a defect of mcp-auth-retrofit; please report it with this message.",
+        f"mcp-auth-retrofit failed: {type(error).__name__}{said}{place}.",
+        "This is a defect of mcp-auth-retrofit; please report it with this message."
+        if not said
+        else "If the cause is not this machine, please report it with this message.",
     )
 
 
