@@ -1,5 +1,6 @@
 """Settings: where they come from, and the start that is refused without them."""
 
+import importlib.util
 import json
 import os
 import shutil
@@ -172,6 +173,21 @@ def test_file_of_a_parent_folder_is_found(tmp_path: Path) -> None:
     shutil.move(tmp_path / "app" / ".env", tmp_path / ".env")
     (tmp_path / "app" / ".env").mkdir()  # a virtual environment, of that name
     guard.Settings()
+
+
+def test_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    guard = load_guard(tmp_path, GOOD)
+    file = tmp_path / ".env"
+    file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes())
+    guard.Settings()
+
+
+def test_start_is_refused_without_the_sdk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == "scalekit" else found(name)
+    )
+    assert "scalekit-sdk-python is not installed" in refusal(tmp_path, GOOD)
 
 
 def test_environment_is_left_as_it_is(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import functools
-import importlib
+import importlib.util
 import inspect
 import json
 import logging
@@ -66,7 +66,7 @@ class Settings:
     def __init__(self) -> None:
         folders = Path(__file__).absolute().parents
         dotenv = next((d / ".env" for d in folders if (d / ".env").is_file()), None)
-        file = dotenv_values(dotenv) if dotenv else {}
+        file = dotenv_values(dotenv, encoding="utf-8-sig") if dotenv else {}
         wrong = []
 
         def read(name: str) -> str:
@@ -99,10 +99,12 @@ class Settings:
                 "PROTECTED_RESOURCE_METADATA must be a JSON object with this server's URL as "
                 "`resource` and at least one URL in `authorization_servers`, https or on localhost"
             )
+        if importlib.util.find_spec("scalekit") is None:
+            wrong.append("the package scalekit-sdk-python is not installed")
         if wrong:
             raise RuntimeError(
-                f"Scalekit settings: {'; '.join(wrong)}. "
-                "Set them in the environment or in a .env file beside scalekit_auth.py."
+                f"scalekit_auth: {'; '.join(wrong)}. "
+                "Settings belong in the environment or in a .env file beside scalekit_auth.py."
             )
         # Members without a value are left out (RFC 9728, 3.2).
         self.metadata = {k: v for k, v in metadata.items() if v is not None and v != []}
@@ -196,7 +198,6 @@ class Keys:
                 if time.monotonic() < self.not_before:
                     return None
                 renewal: Future[None] = Future()
-                renewal.set_running_or_notify_cancel()  # from here no waiter can cancel it
                 threading.Thread(target=self.fetch, args=[renewal], daemon=True).start()
                 self.renewal = renewal
             return self.renewal
