@@ -8,7 +8,7 @@ from mcp_auth_retrofit.launch import run_command
 from mcp_auth_retrofit.options import Options
 from mcp_auth_retrofit.plan.decide import decide
 from mcp_auth_retrofit.plan.model import Plan
-from mcp_auth_retrofit.project import project_writes
+from mcp_auth_retrofit.project import plan_project
 from mcp_auth_retrofit.results import FileResult, Reason, Refused, Unusable, Write
 from mcp_auth_retrofit.transforms.rewrite import rewrite
 from mcp_auth_retrofit.wiring.model import Entrypoint
@@ -30,14 +30,27 @@ def prepare(path: Path, options: Options) -> FileResult:
 
 
 def _prepare(given: source.Source, options: Options, result: FileResult) -> None:
+    _refuse_link(given.path)
     entry = read(given.path, given.tree, options.app, options.mcp)
     plan = decide(entry, options)
     after = rewrite(given.data, plan.edits)
     _hold(given.path, after, plan, options)
-    result.writes = _writes(entry, given, after, plan, options)
     _tell(result, plan)
+    result.writes = _writes(entry, given, after, options, result)
     result.run_command = run_command(entry, Path.cwd())
     result.status = "changed" if result.writes else "unchanged"
+
+
+def _refuse_link(path: Path) -> None:
+    """Python looks for siblings beside the link's target; its owner would look beside the link."""
+    if path.resolve().parent != path.parent.resolve():
+        raise Refused(
+            Reason(
+                "linked-elsewhere",
+                f"This is a link to {path.resolve()}, in another folder.",
+                "Run apply on the file itself.",
+            )
+        )
 
 
 def _hold(path: Path, after: bytes, plan: Plan, options: Options) -> None:
@@ -62,12 +75,14 @@ def _hold(path: Path, after: bytes, plan: Plan, options: Options) -> None:
 
 
 def _writes(
-    entry: Entrypoint, given: source.Source, after: bytes, plan: Plan, options: Options
+    entry: Entrypoint, given: source.Source, after: bytes, options: Options, result: FileResult
 ) -> list[Write]:
     """The entrypoint comes last: killed at any moment, it never imports a file not there."""
     writes = [helper_write(entry.path.parent)]
-    if options.project_files:
-        writes += project_writes(entry.path, plan.mcp_path)
+    if options.project_files and result.mcp_path:
+        project = plan_project(entry.path, result.mcp_path)
+        writes += project.writes
+        result.warnings += project.cautions
     if after != given.data:
         writes.append(Write(given.path, given.data, after))
     return [write for write in writes if write.before != write.after]

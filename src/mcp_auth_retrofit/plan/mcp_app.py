@@ -7,8 +7,7 @@ from mcp_auth_retrofit.wiring.names import argument
 
 _SAMPLE = '''\
 {mcp} = {fastmcp}({title})
-
-
+{gap}
 @{mcp}.tool
 def {tool}(name: str) -> str:
     """Greet somebody: a sample tool, to be replaced by your own."""
@@ -43,6 +42,7 @@ def _make_server(decision: Decision) -> None:
     title = entry.names.text(argument(entry.app.call, None, "title"))
     code = _SAMPLE.format(
         mcp=decision.server,
+        gap="\n" * (decision.apart - 1),
         fastmcp=decision.naming.fastmcp(),
         title=quoted(title or "MCP server"),
         tool=decision.naming.free("hello", "greet", "say_hello"),

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from mcp_auth_retrofit.options import Options
 from mcp_auth_retrofit.plan.server import Chosen, stands_before_app
+from mcp_auth_retrofit.plan.uses import rebound_at, refuse_other_uses
 from mcp_auth_retrofit.results import Reason, Refused
-from mcp_auth_retrofit.wiring.refusals import mount_in_loop
 from mcp_auth_retrofit.wiring.model import Entrypoint, Mount, Place, Registration
 from mcp_auth_retrofit.wiring.order import (
     buried,
@@ -16,6 +16,7 @@ from mcp_auth_retrofit.wiring.order import (
     matches,
     standing,
 )
+from mcp_auth_retrofit.wiring.refusals import mount_in_loop
 
 _METADATA = "/.well-known/oauth-protected-resource"
 
@@ -58,7 +59,9 @@ def find_spot(entry: Entrypoint, chosen: Chosen, options: Options) -> Spot:
     mount = chosen.mount
     if mount is not None:
         _refuse_unreadable_block(entry, mount)
-    stand = standing(entry, prefix, mount.place if mount else None)
+    refuse_other_uses(entry, chosen)
+    end = rebound_at(entry, chosen)
+    stand = standing(entry, prefix, mount.place if mount else None, end)
     if stand.conflict is not None:
         raise Refused(_conflict(prefix, stand.fence, stand.conflict))
     block = entry.app.block
@@ -113,6 +116,8 @@ def _refuse_unreadable_block(entry: Entrypoint, mount: Mount) -> None:
         if index == len(inner) - 1:
             return
         kind = type(holder).__name__
+        if getattr(holder, "body", [holder])[0].lineno == holder.lineno:
+            raise Refused(_in_block(mount))
         if kind in ("For", "AsyncFor", "While"):
             raise Refused(mount_in_loop(mount.line))
         if kind != "If" or inner[index + 1][0] != "body" or name != "body":

@@ -136,6 +136,8 @@ def inner_path(entry: Entrypoint, call: ast.Call | None) -> str | None:
     if call is None:
         return "/"
     given = argument(call, 0, "path")
+    if given is None and any(k.arg is None for k in call.keywords):
+        return None
     if given is None or (isinstance(given, ast.Constant) and given.value is None):
         sse = entry.names.text(argument(call, None, "transport")) == "sse"
         return "/sse" if sse else "/mcp"

@@ -107,7 +107,7 @@ class Draft:
             for depth, line in zip(depths, lines, strict=True)
         )
         parsed = cst.parse_module(spelled, config=module.config_for_parsing)
-        first, *rest = parsed.body
+        first, *rest = (_unpadded(statement) for statement in parsed.body)
         return [with_leading(first, [*[blank_line()] * blank, *parsed.header]), *rest]
 
     def finish(self) -> cst.Module:
@@ -186,6 +186,12 @@ class Draft:
 
 def _statements(suite: cst.IndentedBlock) -> list[cst.BaseStatement]:
     return [as_statement(statement) for statement in suite.body]
+
+
+def _unpadded(statement: cst.BaseStatement) -> cst.BaseStatement:
+    """Its empty lines without the indentation that they would get inside a function."""
+    lines = [line if line.comment else blank_line() for line in leading_lines(statement)]
+    return with_leading(statement, lines)
 
 
 def _joined(slot: _Slot, statement: cst.BaseStatement) -> list[cst.BaseStatement]:

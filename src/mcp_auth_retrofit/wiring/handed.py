@@ -14,6 +14,8 @@ _HARMLESS = (
     "fastapi.testclient.",
     "starlette.testclient.",
 )
+_SERVERS = ("uvicorn.", "hypercorn.", "granian.", "a2wsgi.", "asgiref.wsgi.")
+_WRAPPERS = ("Middleware", "ASGIApp", "Mangum", "SocketManager")
 _BUILTINS = frozenset(
     {"print", "isinstance", "id", "repr", "type", "getattr", "setattr", "hasattr"}
 )
@@ -40,17 +42,17 @@ def mentions(value: ast.AST | None, owners: set[str]) -> bool:
     )
 
 
-def wraps(module: Module, call: ast.Call) -> bool:
-    """Whether a call makes another ASGI app around the one it is handed."""
+def hands_on(module: Module, call: ast.Call) -> bool:
+    """Whether a call serves the app it is handed, or makes another ASGI app around it.
+
+    Whatever comes after it comes too late, or goes past it.
+    """
     if isinstance(call.func, ast.Name):
         bound = module.names.bound.get(call.func.id, [])
         if len(bound) == 1 and isinstance(bound[0], ast.ClassDef):
             return True
     name = module.names.called(call) or ""
-    return name.endswith(("Middleware", "ASGIApp", "Mangum", "SocketManager")) or name in {
-        "asgiref.wsgi.WsgiToAsgi",
-        "a2wsgi.ASGIMiddleware",
-    }
+    return name.startswith(_SERVERS) or name.endswith(_WRAPPERS)
 
 
 def is_harmless(call: ast.Call, module: Module) -> bool:

@@ -32,8 +32,11 @@ class Names:
         self.bound: dict[str, list[ast.AST]] = {}
         self.taken: set[str] = set()
         self.strings: dict[str, str] = {}
+        self.narrow: dict[str, str] = {}
+        """Imports that only the type checker or a single function sees."""
+        typing_only, local = _narrow_imports(tree)
         for node in ast.walk(tree):
-            self._note(node)
+            self._note(node, typing_only=id(node) in typing_only, local=id(node) in local)
         for statement in tree.body:
             match statement:
                 case ast.Assign(
@@ -43,17 +46,15 @@ class Names:
                 ) if len(self.bound.get(name, ())) == 1:
                     self.strings[name] = text
 
-    def _note(self, node: ast.AST) -> None:
+    def _note(self, node: ast.AST, *, typing_only: bool, local: bool) -> None:
         match node:
-            case ast.Import(names=names):
-                for alias in names:
-                    local = alias.asname or alias.name.partition(".")[0]
-                    self._import(local, alias.name if alias.asname else local)
-            case ast.ImportFrom(names=names, module=module, level=level):
-                for alias in names:
-                    origin = "." * level + (module or "")
-                    joint = "" if origin.endswith(".") else "."
-                    self._import(alias.asname or alias.name, f"{origin}{joint}{alias.name}")
+            case ast.Import() | ast.ImportFrom():
+                for name, origin in imports_of(node):
+                    self.taken.add(name)
+                    if typing_only or local:
+                        self.narrow.setdefault(name, origin)
+                    if not typing_only:
+                        self.imported.setdefault(name, origin)
             case ast.Name(id=name, ctx=context):
                 self.taken.add(name)
                 if not isinstance(context, ast.Load):
@@ -73,10 +74,6 @@ class Names:
                 self.taken.update(names)
             case ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)):
                 self._bind(name, node)
-
-    def _import(self, local: str, origin: str) -> None:
-        self.taken.add(local)
-        self.imported.setdefault(local, origin)
 
     def _bind(self, name: str, node: ast.AST) -> None:
         self.taken.add(name)
@@ -108,7 +105,7 @@ class Names:
     def local_name(self, origins: frozenset[str]) -> str | None:
         """How the file itself spells one of these: `FastMCP`, `fastmcp.FastMCP`, an alias."""
         for local, origin in self.imported.items():
-            if local in self.bound:
+            if local in self.bound or local in self.narrow:
                 continue
             if origin in origins:
                 return local
@@ -116,6 +113,30 @@ class Names:
                 if wanted.startswith(origin + "."):
                     return local + wanted[len(origin) :]
         return None
+
+
+def imports_of(node: ast.Import | ast.ImportFrom) -> Iterator[tuple[str, str]]:
+    """(local name, dotted origin) of each name that an import binds."""
+    for alias in node.names:
+        if isinstance(node, ast.Import):
+            local = alias.asname or alias.name.partition(".")[0]
+            yield local, alias.name if alias.asname else local
+        else:
+            origin = "." * node.level + (node.module or "")
+            joint = "" if origin.endswith(".") else "."
+            yield alias.asname or alias.name, f"{origin}{joint}{alias.name}"
+
+
+def _narrow_imports(tree: ast.Module) -> tuple[set[int], set[int]]:
+    """Imports under `if TYPE_CHECKING:`, and imports inside functions, by node id."""
+    typing_only: set[int] = set()
+    local: set[int] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            local |= {id(inner) for inner in ast.walk(node) if inner is not node}
+        elif isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
+            typing_only |= {id(inner) for child in node.body for inner in ast.walk(child)}
+    return typing_only, local
 
 
 @dataclass(frozen=True, eq=False)

@@ -79,15 +79,21 @@ def behind_unseen(entry: Entrypoint, prefix: str, own: Place | None) -> int:
     return min(limits, default=entry.size)
 
 
-def standing(entry: Entrypoint, prefix: str, own: Place | None = None) -> Standing:
-    """The last valid place of a mount at `prefix`; `own` is where that mount stands today."""
+def standing(
+    entry: Entrypoint, prefix: str, own: Place | None = None, end: int | None = None
+) -> Standing:
+    """The last valid place of a mount at `prefix`.
+
+    `own` is where that mount stands today; before the statement of index `end` it must stand.
+    """
     block = entry.app.block
     others = [r for r in entry.registrations if r.place != own]
     if own is not None:
         # What an unknown call registers did not bury a mount that was put behind it knowingly.
         here = own[len(block)][1]
         others = [r for r in others if r.kind != "opaque" or r.top(block) >= here]
-    limit = min((index for index, _ in entry.stops), default=entry.size)
+    ends = [entry.size if end is None else end, *(index for index, _ in entry.stops)]
+    limit = min(ends)
     fence = None
     for registration in others:
         if buries(registration, prefix) and registration.top(block) < limit:

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from mcp_auth_retrofit.wiring.handed import (
     function_of,
     hands,
+    hands_on,
     is_harmless,
     local_names,
     mentions,
     parameters,
     verb_of,
-    wraps,
 )
 from mcp_auth_retrofit.wiring.model import Kind, Place, Registration
 from mcp_auth_retrofit.wiring.names import GUARD, HELPER, Module, argument, blocks, is_main_guard
@@ -37,7 +37,6 @@ class Scan:
     cors: list[int] = field(default_factory=list)
     calls: list[tuple[ast.Call, str, Place]] = field(default_factory=list)
     """(call, verb, place): every `app.verb(...)` in the block itself."""
-    rebound: list[int] = field(default_factory=list)
     ours: list[tuple[ast.Call, str, Place]] = field(default_factory=list)
     """(call, name, place) of what this tool wrote earlier."""
 
@@ -72,8 +71,6 @@ def _statement(seen: Scan, statement: ast.stmt, place: Place, owners: set[str]) 
     _ends(seen, statement, top, owners)
     _assigns(seen, statement, place, owners)
     for call in _own_calls(statement):
-        if hands(call, owners) and wraps(seen.module, call):
-            continue
         _call(seen, call, _Frame(place, owners, seen.module))
     for name, inner in blocks(statement):
         for index, child in enumerate(inner):
@@ -115,10 +112,17 @@ def _ends(seen: Scan, statement: ast.stmt, top: int, owners: set[str]) -> None:
         case ast.Assign() | ast.AnnAssign():
             made = target(statement)
             if isinstance(made, ast.Name) and made.id in owners:
-                seen.rebound.append(statement.lineno)
                 seen.stops.append((top, statement.lineno))
-            elif isinstance(value, ast.Call) and hands(value, owners) and wraps(seen.module, value):
-                seen.stops.append((top, statement.lineno))
+        case (
+            ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name)
+        ) if name in owners:
+            seen.stops.append((top, statement.lineno))
+        case ast.Delete(targets=targets) if any(_is_name_of(t, owners) for t in targets):
+            seen.stops.append((top, statement.lineno))
+
+
+def _is_name_of(expression: ast.AST, owners: set[str]) -> bool:
+    return isinstance(expression, ast.Name) and expression.id in owners
 
 
 def _assigns(seen: Scan, statement: ast.stmt, place: Place, owners: set[str]) -> None:
@@ -145,6 +149,9 @@ def _call(seen: Scan, call: ast.Call, frame: _Frame) -> None:
     if _list_call(seen, call, frame) or _our_call(seen, call, frame):
         return
     handed = hands(call, frame.owners)
+    if handed and hands_on(frame.module, call):
+        seen.stops.append((frame.place[len(seen.block)][1], call.lineno))
+        return
     body = function_of(frame.module, call)
     if body is not None and frame.depth < _DEPTH:
         module, function = body
