@@ -2,6 +2,8 @@
 
 from mcp_auth_retrofit.plan.decision import Decision
 from mcp_auth_retrofit.results import Caution
+from mcp_auth_retrofit.wiring.model import Entrypoint
+from mcp_auth_retrofit.wiring.names import argument
 
 
 def tell_consequences(decision: Decision) -> None:
@@ -16,10 +18,20 @@ def tell_consequences(decision: Decision) -> None:
         plan.open_routes = len([path for path in paths if path != "/health"])
     elif not guarded_all:
         public = {"/health", *decision.options.public}
-        plan.locked = [path for path in paths if path not in public]
+        plan.locked = [path for path in (*paths, *_documentation(entry)) if path not in public]
     if mount is not None and not mount.guarded and not guarded_all:
         plan.locked.append(plan.mcp_path)
     _tell_inner_path(decision)
+
+
+def _documentation(entry: Entrypoint) -> list[str]:
+    """The pages that FastAPI adds by itself, unless the constructor turns them off."""
+    if entry.app.open_ended or argument(entry.app.call, None, "openapi_url") is not None:
+        return []
+    pages = {"docs_url": "/docs", "redoc_url": "/redoc"}
+    return ["/openapi.json"] + [
+        path for name, path in pages.items() if argument(entry.app.call, None, name) is None
+    ]
 
 
 def _tell_inner_path(decision: Decision) -> None:

@@ -121,18 +121,40 @@ def _with_name(draft: Draft, node: cst.ImportFrom, wanted: Import) -> cst.Import
     if index < len(names):
         gap = _gap_before(node, names, index)
         names.insert(index, alias.with_changes(comma=cst.Comma(whitespace_after=gap)))
-        return node.with_changes(names=names)
+        changed = node.with_changes(names=names)
+        too_long = not node.rpar and len(draft.module.code_for_node(changed)) > _WIDTH
+        return _one_a_line(draft, changed) if too_long else changed
     opening = node.lpar.whitespace_after if node.lpar else cst.SimpleWhitespace("")
     closing = node.rpar.whitespace_before if node.rpar else cst.SimpleWhitespace("")
     growth = grow([name.comma for name in names], opening, closing)
     names[-1] = names[-1].with_changes(comma=growth.between)
     names.append(alias.with_changes(comma=growth.trailing or cst.MaybeSentinel.DEFAULT))
     changed = node.with_changes(names=names)
+    if not node.rpar and len(draft.module.code_for_node(changed)) > _WIDTH:
+        return _one_a_line(draft, changed)
     if node.rpar:
         changed = changed.with_changes(
             rpar=node.rpar.with_changes(whitespace_before=growth.closing)
         )
     return changed
+
+
+def _one_a_line(draft: Draft, node: cst.ImportFrom) -> cst.ImportFrom:
+    """A line that grew too long, in parentheses, one name a line."""
+    names = list(node.names) if not isinstance(node.names, cst.ImportStar) else []
+    inside = cst.ParenthesizedWhitespace(
+        indent=True, last_line=cst.SimpleWhitespace(draft.module.default_indent)
+    )
+    end = cst.ParenthesizedWhitespace(indent=True, last_line=cst.SimpleWhitespace(""))
+    gaps = [inside] * (len(names) - 1) + [end]
+    return node.with_changes(
+        lpar=cst.LeftParen(whitespace_after=inside),
+        names=[
+            name.with_changes(comma=cst.Comma(whitespace_after=gap))
+            for name, gap in zip(names, gaps, strict=True)
+        ],
+        rpar=cst.RightParen(),
+    )
 
 
 def _gap_before(
