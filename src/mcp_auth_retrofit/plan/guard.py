@@ -10,18 +10,20 @@ from mcp_auth_retrofit.wiring.names import GUARD
 def decide_mount(decision: Decision) -> None:
     """The mount in its last valid place, with the guard around what it mounts."""
     guarded = decision.plan.protect == "mcp"
-    mounted = decision.mcp_app
-    if guarded:
-        mounted = f"{decision.naming.ours(GUARD)}({decision.mcp_app})"
     mount = decision.chosen.mount
     if mount is None:
-        _new_mount(decision, mounted, guarded)
+        _new_mount(decision, guarded)
     else:
-        _old_mount(decision, mount, mounted, guarded)
+        _old_mount(decision, mount, guarded)
 
 
-def _new_mount(decision: Decision, mounted: str, guarded: bool) -> None:
-    path = path_source(decision)
+def _mounted(decision: Decision, guarded: bool) -> str:
+    name = decision.mcp_app
+    return f"{decision.naming.ours(GUARD)}({name})" if guarded else name
+
+
+def _new_mount(decision: Decision, guarded: bool) -> None:
+    path, mounted = path_source(decision), _mounted(decision, guarded)
     decision.plan.add(
         Insert(
             decision.spot.place,
@@ -34,7 +36,7 @@ def _new_mount(decision: Decision, mounted: str, guarded: bool) -> None:
     )
 
 
-def _old_mount(decision: Decision, mount: Mount, mounted: str, guarded: bool) -> None:
+def _old_mount(decision: Decision, mount: Mount, guarded: bool) -> None:
     spot = decision.spot
     moved_to = None if mount.path == spot.prefix else quoted(spot.prefix or "/")
     said = []
@@ -48,7 +50,7 @@ def _old_mount(decision: Decision, mount: Mount, mounted: str, guarded: bool) ->
         return
     edit = RewriteMount(
         mount.place,
-        mounted,
+        _mounted(decision, guarded),
         hoisted=mount.inline is not None,
         path=moved_to,
         statement=mount.place[: len(decision.entry.app.block) + 1] if decision.nested else None,

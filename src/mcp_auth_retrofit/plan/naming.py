@@ -28,6 +28,10 @@ class Naming:
     def ours(self, name: str) -> str:
         """The local name of something `scalekit_auth` exports."""
         known = self.entry.ours.imported.get(name)
+        if known is None:
+            for local, origin in self.entry.names.imported.items():
+                if origin.lstrip(".").rpartition(".")[2] == HELPER:
+                    return f"{local}.{name}"
         return known or self._imported(self.module, name)
 
     def fastmcp(self) -> str:

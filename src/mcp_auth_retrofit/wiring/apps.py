@@ -63,7 +63,10 @@ def find_app(module: Module, wanted: str | None) -> App:
     if len(made) > 1:
         raise Refused(_several(made))
     if first.trouble or first.name is None:
-        code, message = first.trouble or ("app-not-named", "The FastAPI app never gets a name.")
+        code, message = first.trouble or (
+            "app-not-named",
+            "The FastAPI app is not bound to one plain name, as in `app = FastAPI(...)`.",
+        )
         raise Refused(
             Reason(
                 code,
@@ -110,7 +113,9 @@ def _made(module: Module) -> Iterator[_Made]:
         bound = target(statement)
         match bound:
             case ast.Name(id=name):
-                yield _Made(value, name, place, functions, trouble)
+                global_name = ("app-global", f"The factory makes a global of the app, `{name}`.")
+                shared = functions and name in _globals(functions[-1])
+                yield _Made(value, name, place, functions, global_name if shared else trouble)
             case ast.Attribute():
                 problem = (
                     "app-attribute",
@@ -123,6 +128,10 @@ def _made(module: Module) -> Iterator[_Made]:
         unnamed = isinstance(node, ast.Call) and id(node) not in named
         if unnamed and makes_app(module, cast("ast.Call", node)):
             yield _Made(cast("ast.Call", node), None, (), (), None)
+
+
+def _globals(function: Function) -> set[str]:
+    return {name for n in ast.walk(function) if isinstance(n, ast.Global) for name in n.names}
 
 
 def _statements(
@@ -139,6 +148,8 @@ def _statements(
         if isinstance(statement, Function):
             nested = ("app-nested", "The app is made in a function inside another function.")
             problem = trouble or (nested if functions else None)
+            if statement.body[0].lineno == statement.lineno:
+                problem = ("app-one-line", "The app is made in a function written on one line.")
             yield from _statements(statement.body, place, "body", (*functions, statement), problem)
         elif isinstance(statement, ast.ClassDef):
             problem = trouble or ("app-in-class", "The app is made inside a class.")

@@ -62,6 +62,17 @@ class Registration:
         return self.place[len(block)][1]
 
 
+@dataclass(frozen=True)
+class Stop:
+    """What must come after every registration: serving, wrapping or returning the app."""
+
+    index: int
+    """Of the statement in the app's block that holds it."""
+    line: int
+    sometimes: bool = False
+    """Inside an `if`: an early return of one variant."""
+
+
 @dataclass(frozen=True, eq=False)
 class Server:
     """`mcp = FastMCP(...)`, or a name that the user says is one (`call` is None)."""
@@ -146,8 +157,7 @@ class Entrypoint:
     mounts: tuple[Mount, ...]
     lifespan: Lifespan
     ours: Ours
-    stops: tuple[tuple[int, int], ...]
-    """(index in the app's block, line) of what must come after every registration."""
+    stops: tuple[Stop, ...]
     cors: tuple[int, ...]
     """Lines that add CORSMiddleware."""
     size: int

@@ -73,7 +73,7 @@ class Standing:
 def behind_unseen(entry: Entrypoint, prefix: str, own: Place | None) -> int:
     """The last place at which a route may stand, behind every call whose doing is unknown."""
     block = entry.app.block
-    limits = [index for index, _ in entry.stops]
+    limits = [stop.index for stop in entry.stops]
     seen = [r for r in entry.registrations if r.kind != "opaque" and r.place != own]
     limits += [r.top(block) for r in seen if buries(r, prefix)]
     return min(limits, default=entry.size)
@@ -88,12 +88,13 @@ def standing(
     """
     block = entry.app.block
     others = [r for r in entry.registrations if r.place != own]
+    stops = list(entry.stops)
     if own is not None:
-        # What an unknown call registers did not bury a mount that was put behind it knowingly.
+        # Whoever mounted behind an unknown call, or behind an early return, did so knowingly.
         here = own[len(block)][1]
         others = [r for r in others if r.kind != "opaque" or r.top(block) >= here]
-    ends = [entry.size if end is None else end, *(index for index, _ in entry.stops)]
-    limit = min(ends)
+        stops = [s for s in stops if not s.sometimes or s.index >= here]
+    limit = min([entry.size if end is None else end, *(stop.index for stop in stops)])
     fence = None
     for registration in others:
         if buries(registration, prefix) and registration.top(block) < limit:

@@ -14,7 +14,7 @@ from mcp_auth_retrofit.wiring.handed import (
     parameters,
     verb_of,
 )
-from mcp_auth_retrofit.wiring.model import Kind, Place, Registration
+from mcp_auth_retrofit.wiring.model import Kind, Place, Registration, Stop
 from mcp_auth_retrofit.wiring.names import GUARD, HELPER, Module, argument, blocks, is_main_guard
 from mcp_auth_retrofit.wiring.routers import REGISTERS, registered, target, verb_on
 
@@ -30,7 +30,7 @@ class Scan:
     app: str
     block: Place
     registrations: list[Registration] = field(default_factory=list)
-    stops: list[tuple[int, int]] = field(default_factory=list)
+    stops: list[Stop] = field(default_factory=list)
     handlers: list[int] = field(default_factory=list)
     assigned: list[tuple[Place, int]] = field(default_factory=list)
     wrapped: list[Place] = field(default_factory=list)
@@ -60,15 +60,14 @@ def scan(module: Module, app: str, block: Place, statements: list[ast.stmt], aft
             continue
         place = (*block, ("body", index))
         if is_main_guard(statement):
-            seen.stops.append((index, statement.lineno))
+            seen.stops.append(Stop(index, statement.lineno))
             continue
         _statement(seen, statement, place, {app})
     return seen
 
 
 def _statement(seen: Scan, statement: ast.stmt, place: Place, owners: set[str]) -> None:
-    top = place[len(seen.block)][1]
-    _ends(seen, statement, top, owners)
+    _ends(seen, statement, place, owners)
     _assigns(seen, statement, place, owners)
     for call in _own_calls(statement):
         _call(seen, call, _Frame(place, owners, seen.module))
@@ -99,26 +98,31 @@ def _own_calls(statement: ast.stmt) -> Iterator[ast.Call]:
     return iter(sorted(calls, key=lambda c: (c.end_lineno or 0, c.end_col_offset or 0)))
 
 
-def _ends(seen: Scan, statement: ast.stmt, top: int, owners: set[str]) -> None:
+def _ends(seen: Scan, statement: ast.stmt, place: Place, owners: set[str]) -> None:
     """What must come after every registration: `return app`, serving it, wrapping it."""
     value = getattr(statement, "value", None)
     match statement:
         case ast.Return() if mentions(value, owners):
-            seen.stops.append((top, statement.lineno))
+            _stop(seen, place, statement.lineno)
         case ast.Expr(value=ast.Yield() | ast.YieldFrom()) if mentions(value, owners):
-            seen.stops.append((top, statement.lineno))
+            _stop(seen, place, statement.lineno)
         case ast.Expr(value=ast.Call() as call) if hands(call, owners) and verb_of(call) in _SERVES:
-            seen.stops.append((top, statement.lineno))
+            _stop(seen, place, statement.lineno)
         case ast.Assign() | ast.AnnAssign():
             made = target(statement)
             if isinstance(made, ast.Name) and made.id in owners:
-                seen.stops.append((top, statement.lineno))
+                _stop(seen, place, statement.lineno)
         case (
             ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name)
         ) if name in owners:
-            seen.stops.append((top, statement.lineno))
+            _stop(seen, place, statement.lineno)
         case ast.Delete(targets=targets) if any(_is_name_of(t, owners) for t in targets):
-            seen.stops.append((top, statement.lineno))
+            _stop(seen, place, statement.lineno)
+
+
+def _stop(seen: Scan, place: Place, line: int) -> None:
+    depth = len(seen.block)
+    seen.stops.append(Stop(place[depth][1], line, sometimes=len(place) > depth + 1))
 
 
 def _is_name_of(expression: ast.AST, owners: set[str]) -> bool:
@@ -150,7 +154,7 @@ def _call(seen: Scan, call: ast.Call, frame: _Frame) -> None:
         return
     handed = hands(call, frame.owners)
     if handed and hands_on(frame.module, call):
-        seen.stops.append((frame.place[len(seen.block)][1], call.lineno))
+        _stop(seen, frame.place, call.lineno)
         return
     body = function_of(frame.module, call)
     if body is not None and frame.depth < _DEPTH:
