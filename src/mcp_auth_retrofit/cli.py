@@ -6,6 +6,8 @@ import typer
 
 from mcp_auth_retrofit import __version__
 from mcp_auth_retrofit.commands.apply import apply
+from mcp_auth_retrofit.commands.check import check
+from mcp_auth_retrofit.commands.new import new
 
 app = typer.Typer(
     add_completion=False,
@@ -33,3 +35,5 @@ def options(
 
 
 app.command()(apply)
+app.command()(check)
+app.command()(new)

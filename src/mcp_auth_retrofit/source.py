@@ -42,7 +42,7 @@ def load(path: Path) -> Source:
     Raises Unusable when it can't be read as Python, Refused when it can but is left alone (empty,
     or lines that end in a bare carriage return).
     """
-    return parse(path, _read(path))
+    return parse(path, read_bytes(path))
 
 
 def parse(path: Path, data: bytes) -> Source:
@@ -63,7 +63,8 @@ def parse(path: Path, data: bytes) -> Source:
     return Source(path, data, encoding, newline, _tree(data, encoding))
 
 
-def _read(path: Path) -> bytes:
+def read_bytes(path: Path) -> bytes:
+    """A file's bytes. Raises Unusable, in plain words, when they can't be had."""
     try:
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode):

@@ -110,7 +110,7 @@ def _refuse_own_metadata(entry: Entrypoint) -> None:
 def _refuse_unreadable_block(entry: Entrypoint, mount: Mount) -> None:
     """A mount may stand in an `if` of the app's block; nothing else is one straight street."""
     inner = mount.place[len(entry.app.block) :]
-    statements = entry.app.function.body if entry.app.function else entry.tree.body
+    statements = entry.statements
     for index, (name, position) in enumerate(inner):
         holder = statements[position]
         if index == len(inner) - 1:
@@ -128,8 +128,7 @@ def _refuse_unreadable_block(entry: Entrypoint, mount: Mount) -> None:
 def _alone(entry: Entrypoint, mount: Mount) -> bool:
     """Whether the `if` around the mount holds nothing else, so that it can move as a whole."""
     block = entry.app.block
-    statements = entry.app.function.body if entry.app.function else entry.tree.body
-    holder = statements[mount.place[len(block)][1]]
+    holder = entry.statements[mount.place[len(block)][1]]
     own = {mount.line} | {a.line for a in entry.mcp_apps if a.name == mount.mcp_app}
     if entry.ours.bare_path:
         own.add(mount.line - 1)

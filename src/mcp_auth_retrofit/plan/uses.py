@@ -6,6 +6,7 @@ from mcp_auth_retrofit.plan.server import Chosen
 from mcp_auth_retrofit.results import Reason, Refused
 from mcp_auth_retrofit.wiring.model import Entrypoint
 from mcp_auth_retrofit.wiring.names import GUARD
+from mcp_auth_retrofit.wiring.order import rebound_behind
 
 _HARMLESS = frozenset({"lifespan", "router", "state", "add_middleware", "add_exception_handler"})
 _SERVES = frozenset({"http_app", "streamable_http_app", "sse_app"})
@@ -83,8 +84,4 @@ def rebound_at(entry: Entrypoint, chosen: Chosen) -> int | None:
                 min(lines),
             )
         )
-    statements = entry.app.function.body if entry.app.function else entry.tree.body
-    for index, statement in enumerate(statements):
-        if (statement.end_lineno or 0) >= min(lines):
-            return index
-    return None
+    return rebound_behind(entry, mcp_app.name, reached)

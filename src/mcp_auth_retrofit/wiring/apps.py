@@ -75,13 +75,24 @@ def find_app(module: Module, wanted: str | None) -> App:
                 first.call.lineno,
             )
         )
+    return _app(module, first, first.name)
+
+
+def find_apps(module: Module) -> list[App]:
+    """Every app that has a name and a block that can be followed."""
+    return [
+        _app(module, made, made.name) for made in _made(module) if made.name and not made.trouble
+    ]
+
+
+def _app(module: Module, made: _Made, name: str) -> App:
     return App(
-        first.name,
-        first.place,
-        first.call,
-        first.call.lineno,
-        first.functions[-1] if first.functions else None,
-        module.names.called(first.call) not in FASTAPI,
+        name,
+        made.place,
+        made.call,
+        made.call.lineno,
+        made.functions[-1] if made.functions else None,
+        module.names.called(made.call) not in FASTAPI,
     )
 
 

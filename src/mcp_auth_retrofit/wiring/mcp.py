@@ -3,11 +3,9 @@
 import ast
 from collections.abc import Iterator
 
-from mcp_auth_retrofit.results import Reason, Refused
 from mcp_auth_retrofit.wiring import siblings
 from mcp_auth_retrofit.wiring.model import App, McpApp, Mount, Place, Server
 from mcp_auth_retrofit.wiring.names import (
-    FASTAPI,
     FASTMCP,
     GUARD,
     HELPER,
@@ -15,7 +13,6 @@ from mcp_auth_retrofit.wiring.names import (
     argument,
 )
 from mcp_auth_retrofit.wiring.names import blocks as inner_blocks
-from mcp_auth_retrofit.wiring.refusals import official_sdk, unproved
 from mcp_auth_retrofit.wiring.routers import is_name, target
 from mcp_auth_retrofit.wiring.scan import Scan
 
@@ -46,25 +43,33 @@ def find_servers(module: Module, app: App, wanted: str | None) -> list[Server]:
             continue
         made = target(statement)
         if isinstance(made, ast.Name) and (_is_server(module, value)):
-            servers.append(Server(made.id, place, value, statement.lineno))
+            auth = _has_auth(value)
+            servers.append(Server(made.id, place, value, statement.lineno, auth))
     for name in sorted(module.names.imported):
-        if name == wanted or _imported_server(module, name):
-            servers.append(Server(name, None, None, 1))
+        call = _imported_server(module, name)
+        if name == wanted or call is not None:
+            servers.append(Server(name, None, None, 1, call is not None and _has_auth(call)))
     return servers
 
 
-def _imported_server(module: Module, name: str) -> bool:
-    """Whether an imported name is bound to a FastMCP server in the project's own module."""
+def _has_auth(call: ast.Call) -> bool:
+    value = argument(call, None, "auth")
+    return value is not None and not (isinstance(value, ast.Constant) and value.value is None)
+
+
+def _imported_server(module: Module, name: str) -> ast.Call | None:
+    """The call that makes an imported name a FastMCP server in the project's own module."""
     found = siblings.follow(module, ast.Name(name, ast.Load()))
     if found is None or found[0].path.stem == HELPER:
-        return False
+        return None
     other, there = found
     made = [
         node.value
         for node in other.tree.body
         if isinstance(node, ast.Assign | ast.AnnAssign) and is_name(target(node), there)
     ]
-    return len(made) == 1 and isinstance(made[0], ast.Call) and _is_server(other, made[0])
+    call = made[0] if len(made) == 1 else None
+    return call if isinstance(call, ast.Call) and _is_server(other, call) else None
 
 
 def _is_server(module: Module, call: ast.Call) -> bool:
@@ -111,95 +116,49 @@ def find_mcp_apps(module: Module, app: App, servers: list[Server]) -> list[McpAp
 def find_mounts(
     module: Module, seen: Scan, servers: list[Server], mcp_apps: list[McpApp]
 ) -> list[Mount]:
-    """Every `app.mount(path, X)` whose X is proved to be an MCP app.
-
-    Raises Refused for a mount that looks like MCP and can't be proved to be one.
-    """
+    """Every `app.mount(path, X)` of the block whose X is proved to be, or to hold, an MCP app."""
     mounts = []
     for call, verb, place in seen.calls:
-        if verb != "mount":
-            continue
         given = argument(call, 1, "app")
-        guarded = _is_guard(module, given)
-        inside = given.args[0] if guarded and isinstance(given, ast.Call) and given.args else given
+        if verb != "mount" or given is None:
+            continue
+        held, server = _held(given, servers, mcp_apps)
+        if server is None:
+            continue
         path = module.names.text(argument(call, 0, "path"))
-        prefix = path.rstrip("/") if path is not None else None
-        named = [a for a in mcp_apps if isinstance(inside, ast.Name) and a.name == inside.id]
-        server = http_app_of(inside, servers)
-        if named:
-            mounts.append(
-                Mount(
-                    prefix, place, call, call.lineno, named[0].name, None, named[0].server, guarded
-                )
+        guard = is_guard(module, given)
+        mounts.append(
+            Mount(
+                path=path.rstrip("/") if path is not None else None,
+                place=place,
+                call=call,
+                line=call.lineno,
+                mcp_app=held.id if isinstance(held, ast.Name) else None,
+                inline=held if isinstance(held, ast.Call) else None,
+                server=server,
+                guarded=guard,
+                wrapped=held is not given and not guard,
             )
-        elif server and isinstance(inside, ast.Call):
-            mounts.append(Mount(prefix, place, call, call.lineno, None, inside, server, guarded))
-        else:
-            _refuse_lookalike(module, call, path, inside, {a.name for a in mcp_apps})
-    known = {id(call) for call, _, _ in seen.calls}
-    for node in ast.walk(module.tree):
-        _refuse_elsewhere(node, known, servers, mcp_apps)
+        )
     return mounts
 
 
-def _is_guard(module: Module, expression: ast.AST | None) -> bool:
+def _held(
+    given: ast.expr, servers: list[Server], mcp_apps: list[McpApp]
+) -> tuple[ast.expr, str | None]:
+    """The MCP app inside what is mounted, bare or as a wrapper's first argument, and its server."""
+    for _ in range(4):
+        named = [a for a in mcp_apps if is_name(given, a.name)]
+        server = named[0].server if named else http_app_of(given, servers)
+        if server is not None:
+            return given, server
+        if not (isinstance(given, ast.Call) and given.args):
+            break
+        given = given.args[0]
+    return given, None
+
+
+def is_guard(module: Module, expression: ast.AST | None) -> bool:
+    """Whether an expression is a call of our guard."""
     origin = module.names.called(expression) or ""
     return origin.lstrip(".").endswith(f"{HELPER}.{GUARD}")
-
-
-def _refuse_lookalike(
-    module: Module, call: ast.Call, path: str | None, given: ast.expr | None, proved: set[str]
-) -> None:
-    if given is None:
-        return
-    names = {n.id for n in ast.walk(given) if isinstance(n, ast.Name)}
-    attributes = {n.attr for n in ast.walk(given) if isinstance(n, ast.Attribute)}
-    if attributes & {"streamable_http_app", "sse_app"}:
-        raise Refused(official_sdk(call.lineno))
-    if getattr(getattr(given, "func", None), "attr", None) == "http_app":
-        raise Refused(unproved(module, call, given))
-    if names & proved or "http_app" in attributes:
-        raise Refused(
-            Reason(
-                "wrapped-mount",
-                f"What is mounted is wrapped: `{ast.unparse(given)}`.",
-                "Find out whether the wrapper guards MCP already; if not, put "
-                "ScalekitAuthMiddleware(...) around it by hand.",
-                call.lineno,
-            )
-        )
-    makes = [_binding_call(module, name) for name in names]
-    if any(module.names.called(made) in FASTAPI for made in makes):
-        return
-    if isinstance(given, ast.Call) and (module.names.called(given) or "").endswith("StaticFiles"):
-        return
-    if "mcp" in (path or "").lower() or any("mcp" in name.lower() for name in names | attributes):
-        raise Refused(unproved(module, call, given))
-
-
-def _binding_call(module: Module, name: str) -> ast.AST | None:
-    for node in ast.walk(module.tree):
-        if isinstance(node, ast.Assign | ast.AnnAssign):
-            made = target(node)
-            if isinstance(made, ast.Name) and made.id == name:
-                return node.value
-    return None
-
-
-def _refuse_elsewhere(
-    node: ast.AST, known: set[int], servers: list[Server], mcp_apps: list[McpApp]
-) -> None:
-    match node:
-        case ast.Call(func=ast.Attribute(attr="mount")) if id(node) not in known:
-            given = argument(node, 1, "app")
-            named = isinstance(given, ast.Name) and given.id in {a.name for a in mcp_apps}
-            if named or http_app_of(given, servers):
-                raise Refused(
-                    Reason(
-                        "mount-elsewhere",
-                        "The MCP app is mounted in a function that did not make the app.",
-                        "Move the mount to where the app is made, behind its last route, and run "
-                        "apply again.",
-                        node.lineno,
-                    )
-                )

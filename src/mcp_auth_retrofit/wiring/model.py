@@ -54,8 +54,10 @@ class Registration:
     """None: any method."""
     place: Place
     line: int
+    offset: int = 0
+    """0-based offset in the line, in UTF-8 bytes, as `ast` counts."""
     function: bool = False
-    """Registered inside a function that is called at `place`."""
+    """Registered inside a function that is called at `place`; the line is that call's."""
 
     def top(self, block: Place) -> int:
         """The index, in `block`, of the statement that registers it."""
@@ -81,6 +83,8 @@ class Server:
     place: Place | None
     call: ast.Call | None
     line: int
+    auth: bool = False
+    """It has a guard of its own: FastMCP(auth=...)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,6 +113,8 @@ class Mount:
     server: str
     guarded: bool
     """It stands inside our ScalekitAuthMiddleware."""
+    wrapped: bool = False
+    """It stands inside something else, which may or may not be a guard."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,9 +166,19 @@ class Entrypoint:
     stops: tuple[Stop, ...]
     cors: tuple[int, ...]
     """Lines that add CORSMiddleware."""
-    size: int
-    """Number of statements in the app's block."""
+    may_guard: bool
+    """A middleware of the app looks as if it asked for credentials."""
     names: Names
+
+    @property
+    def statements(self) -> list[ast.stmt]:
+        """The app's block: its factory's body, or the module's."""
+        return self.app.function.body if self.app.function else self.tree.body
+
+    @property
+    def size(self) -> int:
+        """Number of statements in the app's block."""
+        return len(self.statements)
 
     @property
     def module(self) -> Module:

@@ -7,7 +7,7 @@ matches everything under its prefix, whatever the method.
 import re
 from dataclasses import dataclass
 
-from mcp_auth_retrofit.wiring.model import Entrypoint, Mount, Place, Registration
+from mcp_auth_retrofit.wiring.model import Entrypoint, Mount, Place, Registration, Stop
 
 _CONVERTERS = {
     "str": "[^/]+",
@@ -79,6 +79,18 @@ def behind_unseen(entry: Entrypoint, prefix: str, own: Place | None) -> int:
     return min(limits, default=entry.size)
 
 
+def rebound_behind(entry: Entrypoint, name: str, line: int) -> int | None:
+    """The index, in the app's block, of the first statement behind a line that binds a name anew;
+    None when there is none.
+    """
+    bound = [getattr(node, "lineno", 0) for node in entry.names.bound.get(name, ())]
+    later_lines = [other for other in bound if other > line]
+    for index, statement in enumerate(entry.statements):
+        if later_lines and (statement.end_lineno or 0) >= min(later_lines):
+            return index
+    return None
+
+
 def standing(
     entry: Entrypoint, prefix: str, own: Place | None = None, end: int | None = None
 ) -> Standing:
@@ -89,6 +101,10 @@ def standing(
     block = entry.app.block
     others = [r for r in entry.registrations if r.place != own]
     stops = list(entry.stops)
+    for mount in entry.mounts:
+        if mount.place == own and mount.mcp_app is not None:
+            rebound = rebound_behind(entry, mount.mcp_app, mount.line)
+            stops += [Stop(rebound, mount.line)] if rebound is not None else []
     if own is not None:
         # Whoever mounted behind an unknown call, or behind an early return, did so knowingly.
         here = own[len(block)][1]

@@ -1,11 +1,12 @@
 """Builds the model of one entrypoint: the only way into this package from above."""
 
 import ast
+import re
 from pathlib import Path
 
 from mcp_auth_retrofit.results import Reason, Refused
 from mcp_auth_retrofit.wiring import siblings
-from mcp_auth_retrofit.wiring.apps import find_app
+from mcp_auth_retrofit.wiring.apps import find_app, find_apps
 from mcp_auth_retrofit.wiring.mcp import (
     find_mcp_apps,
     find_mounts,
@@ -14,7 +15,8 @@ from mcp_auth_retrofit.wiring.mcp import (
 )
 from mcp_auth_retrofit.wiring.model import App, Entrypoint, Lifespan, Ours
 from mcp_auth_retrofit.wiring.names import GUARD, HELPER, Module, Names, argument
-from mcp_auth_retrofit.wiring.refusals import refuse_other_ways
+from mcp_auth_retrofit.wiring.refusals import refuse_other_ways, refuse_unproved_mounts
+from mcp_auth_retrofit.wiring.routers import is_name
 from mcp_auth_retrofit.wiring.scan import Scan, scan
 
 
@@ -29,13 +31,25 @@ def read(
     module = Module(path.resolve(), tree, Names(tree))
     found = find_app(module, app)
     refuse_other_ways(module)
-    statements = found.function.body if found.function else tree.body
+    entry, seen = _entrypoint(module, found, mcp)
+    refuse_unproved_mounts(module, seen.calls, entry)
+    return entry
+
+
+def survey(path: Path, tree: ast.Module) -> list[Entrypoint]:
+    """Every app of a file whose order can be followed: for judging, so nothing is refused."""
+    module = Module(path.resolve(), tree, Names(tree))
+    return [_entrypoint(module, app, None)[0] for app in find_apps(module)]
+
+
+def _entrypoint(module: Module, found: App, mcp: str | None) -> tuple[Entrypoint, Scan]:
+    statements = found.function.body if found.function else module.tree.body
     seen = scan(module, found.name, found.block, statements, found.place[-1][1])
     servers = find_servers(module, found, mcp)
     mcp_apps = find_mcp_apps(module, found, servers)
-    return Entrypoint(
+    entry = Entrypoint(
         path=module.path,
-        tree=tree,
+        tree=module.tree,
         app=found,
         registrations=tuple(seen.registrations),
         servers=tuple(servers),
@@ -45,9 +59,30 @@ def read(
         ours=_ours(module, seen),
         stops=tuple(seen.stops),
         cors=(*seen.cors, *_constructor_cors(module, found)),
-        size=len(statements),
+        may_guard=_may_guard(module, found, seen),
         names=module.names,
     )
+    return entry, seen
+
+
+_CREDENTIALS = re.compile(r"auth|jwt|token|api[-_]?key|credential|bearer", re.IGNORECASE)
+
+
+def _may_guard(module: Module, app: App, seen: Scan) -> bool:
+    """Whether a middleware, by its name or its text, looks as if it asked for credentials."""
+    texts = [ast.unparse(call) for call in seen.middleware]
+    for name in ("middleware", "dependencies"):
+        given = argument(app.call, None, name)
+        listed = given.elts if isinstance(given, ast.List | ast.Tuple) else [given]
+        texts += [ast.unparse(element) for element in listed if element is not None]
+    for call in seen.middleware:
+        for bound in ast.walk(module.tree):
+            if isinstance(bound, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+                decorated = any(call in ast.walk(d) for d in bound.decorator_list)
+                if decorated or any(is_name(argument, bound.name) for argument in call.args):
+                    texts.append(ast.unparse(bound))
+    # CORS names the Authorization header, and lets everybody in.
+    return any(_CREDENTIALS.search(text) for text in texts if "CORSMiddleware" not in text)
 
 
 def _constructor_cors(module: Module, app: App) -> list[int]:

@@ -3,9 +3,96 @@
 import ast
 
 from mcp_auth_retrofit.results import Reason, Refused
-from mcp_auth_retrofit.wiring.names import FASTMCP, OFFICIAL, Module, argument
+from mcp_auth_retrofit.wiring.model import Entrypoint, Mount, Place
+from mcp_auth_retrofit.wiring.names import FASTAPI, FASTMCP, OFFICIAL, Module, argument
+from mcp_auth_retrofit.wiring.routers import target
 
 _BY_HAND = 'Wrap what is mounted by hand: app.mount("/mcp", ScalekitAuthMiddleware(mcp_app)).'
+
+
+def refuse_unproved_mounts(
+    module: Module, calls: list[tuple[ast.Call, str, Place]], entry: Entrypoint
+) -> None:
+    """Raises Refused for a mount that looks like MCP and can't be proved to be one alone."""
+    proved = {id(mount.call) for mount in entry.mounts}
+    for mount in entry.mounts:
+        if mount.wrapped:
+            raise Refused(_wrapped(mount))
+    for call, verb, _ in calls:
+        if verb == "mount" and id(call) not in proved:
+            _refuse_lookalike(module, call)
+    known = {id(call) for call, _, _ in calls}
+    names, servers = {a.name for a in entry.mcp_apps}, {s.name for s in entry.servers}
+    for node in ast.walk(module.tree):
+        _refuse_elsewhere(node, known, names, servers)
+    for server in entry.servers:
+        if server.auth:
+            raise Refused(_has_own_guard(server.line))
+
+
+def _refuse_lookalike(module: Module, call: ast.Call) -> None:
+    given = argument(call, 1, "app")
+    if given is None:
+        return
+    path = module.names.text(argument(call, 0, "path"))
+    names = {n.id for n in ast.walk(given) if isinstance(n, ast.Name)}
+    attributes = {n.attr for n in ast.walk(given) if isinstance(n, ast.Attribute)}
+    if attributes & {"streamable_http_app", "sse_app"}:
+        raise Refused(official_sdk(call.lineno))
+    if getattr(getattr(given, "func", None), "attr", None) == "http_app":
+        raise Refused(unproved(module, call, given))
+    makes = [_binding_call(module, name) for name in names]
+    if any(module.names.called(made) in FASTAPI for made in makes):
+        return
+    if isinstance(given, ast.Call) and (module.names.called(given) or "").endswith("StaticFiles"):
+        return
+    if "mcp" in (path or "").lower() or any("mcp" in name.lower() for name in names | attributes):
+        raise Refused(unproved(module, call, given))
+
+
+def _binding_call(module: Module, name: str) -> ast.AST | None:
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.Assign | ast.AnnAssign):
+            made = target(node)
+            if isinstance(made, ast.Name) and made.id == name:
+                return node.value
+    return None
+
+
+def _refuse_elsewhere(node: ast.AST, known: set[int], proved: set[str], servers: set[str]) -> None:
+    match node:
+        case ast.Call(func=ast.Attribute(attr="mount")) if id(node) not in known:
+            given = argument(node, 1, "app")
+            made = given.func if isinstance(given, ast.Call) else None
+            of_server = (
+                isinstance(made, ast.Attribute)
+                and made.attr == "http_app"
+                and isinstance(made.value, ast.Name)
+                and made.value.id in servers
+            )
+            if of_server or (isinstance(given, ast.Name) and given.id in proved):
+                raise Refused(
+                    Reason(
+                        "mount-elsewhere",
+                        "The MCP app is mounted by something else than the app, or in a function "
+                        "that did not make it.",
+                        "Move the mount to where the app is made, behind its last route, and run "
+                        "apply again.",
+                        node.lineno,
+                    )
+                )
+
+
+def _wrapped(mount: Mount) -> Reason:
+    given = argument(mount.call, 1, "app")
+    shown = ast.unparse(given) if given is not None else ""
+    return Reason(
+        "wrapped-mount",
+        f"What is mounted is wrapped: `{shown}`.",
+        "Find out whether the wrapper guards MCP already; if not, put "
+        "ScalekitAuthMiddleware(...) around it by hand.",
+        mount.line,
+    )
 
 
 def unproved(module: Module, call: ast.Call, given: ast.expr) -> Reason:
@@ -72,14 +159,7 @@ def refuse_other_ways(module: Module) -> None:
                 )
             )
         if origin in FASTMCP and _given(node, "auth"):
-            raise Refused(
-                Reason(
-                    "guarded-otherwise",
-                    "The server has its own guard: FastMCP(auth=...).",
-                    "Keep that one, or take `auth=` away and run apply again.",
-                    node.lineno,
-                )
-            )
+            raise Refused(_has_own_guard(node.lineno))
         if origin.startswith("scalekit.") and origin.endswith("ScalekitClient"):
             raise Refused(
                 Reason(
@@ -95,3 +175,12 @@ def refuse_other_ways(module: Module) -> None:
 def _given(call: ast.Call, keyword: str) -> bool:
     value = argument(call, None, keyword)
     return value is not None and not (isinstance(value, ast.Constant) and value.value is None)
+
+
+def _has_own_guard(line: int) -> Reason:
+    return Reason(
+        "guarded-otherwise",
+        "The server has its own guard: FastMCP(auth=...).",
+        "Keep that one, or take `auth=` away and run apply again.",
+        line,
+    )

@@ -35,6 +35,7 @@ class Scan:
     assigned: list[tuple[Place, int]] = field(default_factory=list)
     wrapped: list[Place] = field(default_factory=list)
     cors: list[int] = field(default_factory=list)
+    middleware: list[ast.Call] = field(default_factory=list)
     calls: list[tuple[ast.Call, str, Place]] = field(default_factory=list)
     """(call, verb, place): every `app.verb(...)` in the block itself."""
     ours: list[tuple[ast.Call, str, Place]] = field(default_factory=list)
@@ -50,6 +51,8 @@ class _Frame:
     module: Module
     depth: int = 0
     """0 in the block itself; deeper inside functions that the block calls."""
+    at: ast.Call | None = None
+    """The block's own call that led here; None in the block itself."""
 
 
 def scan(module: Module, app: str, block: Place, statements: list[ast.stmt], after: int) -> Scan:
@@ -163,7 +166,7 @@ def _call(seen: Scan, call: ast.Call, frame: _Frame) -> None:
         if module is frame.module and seen.block == () and not handed:
             owners |= frame.owners - local_names(function)
         if owners:
-            inner = _Frame(frame.place, owners, module, frame.depth + 1)
+            inner = _Frame(frame.place, owners, module, frame.depth + 1, frame.at or call)
             for statement in function.body:
                 _inner(seen, statement, inner)
     elif handed and not is_harmless(call, frame.module):
@@ -184,13 +187,15 @@ def _verb_call(seen: Scan, call: ast.Call, verb: str, frame: _Frame) -> None:
         seen.calls.append((call, verb, frame.place))
     if verb in REGISTERS:
         for kind, path, methods in registered(call, verb, frame.module):
-            seen.registrations.append(
-                Registration(kind, path, methods, frame.place, call.lineno, frame.depth > 0)
-            )
+            seen.registrations.append(_registration(kind, path, methods, call, frame))
     elif verb in ("on_event", "add_event_handler"):
         seen.handlers.append(call.lineno)
-    elif verb == "add_middleware" and _is_cors(call, frame.module):
-        seen.cors.append(call.lineno)
+    elif verb == "add_middleware":
+        if _is_cors(call, frame.module):
+            seen.cors.append(call.lineno)
+        seen.middleware.append(call)
+    elif verb == "middleware":
+        seen.middleware.append(call)
 
 
 def _is_cors(call: ast.Call, module: Module) -> bool:
@@ -212,6 +217,14 @@ def _list_call(seen: Scan, call: ast.Call, frame: _Frame) -> bool:
     return False
 
 
+def _registration(
+    kind: Kind, path: str | None, methods: frozenset[str] | None, call: ast.Call, frame: _Frame
+) -> Registration:
+    shown = frame.at or call
+    place, inside = frame.place, frame.depth > 0
+    return Registration(kind, path, methods, place, shown.lineno, shown.col_offset, inside)
+
+
 def _listed_route(call: ast.Call, frame: _Frame) -> Registration:
     """What `app.router.routes.append(Mount("/a", ...))` registers."""
     kinds: dict[str, Kind] = {"Mount": "mount", "Route": "route", "WebSocketRoute": "websocket"}
@@ -221,9 +234,9 @@ def _listed_route(call: ast.Call, frame: _Frame) -> Registration:
     if isinstance(given, ast.Call) and kind != "opaque":
         path = frame.module.names.text(argument(given, 0, "path"))
     if path is None or getattr(call.func, "attr", "") != "append":
-        return Registration("opaque", None, None, frame.place, call.lineno)
+        return _registration("opaque", None, None, call, frame)
     path = path.rstrip("/") if kind == "mount" else path
-    return Registration(kind, path, None, frame.place, call.lineno)
+    return _registration(kind, path, None, call, frame)
 
 
 def _our_call(seen: Scan, call: ast.Call, frame: _Frame) -> bool:
@@ -241,5 +254,5 @@ def _opaque(call: ast.Call, frame: _Frame) -> Registration:
     if verb_of(call) == "mount_gradio_app":
         path = frame.module.names.text(argument(call, 2, "path"))
         if path is not None:
-            return Registration("mount", path.rstrip("/"), None, frame.place, call.lineno)
-    return Registration("opaque", None, None, frame.place, call.lineno, frame.depth > 0)
+            return _registration("mount", path.rstrip("/"), None, call, frame)
+    return _registration("opaque", None, None, call, frame)

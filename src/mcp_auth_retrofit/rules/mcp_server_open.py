@@ -1,0 +1,29 @@
+"""An MCP server is mounted without a guard of any kind: everybody may call its tools.
+
+A guard is ours, FastMCP's own (`FastMCP(auth=...)`), something else around what is mounted, or a
+middleware that looks as if it asked for credentials. MCP's authorization chapter wants a token with
+every HTTP request.
+"""
+
+from collections.abc import Iterator
+
+from mcp_auth_retrofit.rules.finding import Rule, Spot
+from mcp_auth_retrofit.wiring.model import Entrypoint
+
+
+def _find(entry: Entrypoint) -> Iterator[Spot]:
+    if entry.ours.everywhere is not None or entry.may_guard:
+        return
+    auth = {server.name for server in entry.servers if server.auth}
+    for mount in entry.mounts:
+        if not (mount.guarded or mount.wrapped or mount.server in auth):
+            yield Spot(
+                mount.line,
+                mount.call.col_offset,
+                f"The MCP server at {mount.path or '/'} is open to everybody: no guard stands "
+                "before it.",
+                fixable=True,
+            )
+
+
+RULE = Rule("MAR005", "mcp-server-open", "error", _find)
