@@ -9,7 +9,6 @@ from typing import Annotated
 
 import typer
 
-from mcp_auth_retrofit.apply import prepare
 from mcp_auth_retrofit.launch import PORT
 from mcp_auth_retrofit.options import Options
 from mcp_auth_retrofit.report.out import complain, say
@@ -60,6 +59,8 @@ def _make(directory: Path) -> list[str]:
 
 
 def _fill(folder: Path, title: str) -> None:
+    from mcp_auth_retrofit.apply import prepare  # noqa: PLC0415 - LibCST, for this command alone
+
     inserted = files("mcp_auth_retrofit.inserted")
     entry = folder / "main.py"
     literal = '"' + title.replace("\\", "\\\\").replace('"', '\\"') + '"'
