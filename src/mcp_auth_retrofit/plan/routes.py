@@ -63,7 +63,8 @@ def decide_bare_path(decision: Decision) -> None:
     """`/mcp` answers like `/mcp/`: a redirect loses the token behind many proxies."""
     ours, prefix = decision.entry.ours.bare_path, decision.spot.prefix
     wanted = decision.has_bare_path and not _taken(decision)
-    kept = wanted and ours is not None and ours[1] == prefix and not decision.spot.moves
+    same = ours is not None and (ours[1] or "").rstrip("/") == prefix
+    kept = wanted and same and not decision.spot.moves
     if ours is not None and not kept:
         decision.plan.edits.append(Remove(ours[0]))
     if not wanted or kept:
