@@ -108,6 +108,9 @@ class RewriteMount:
     target: Place | None = None
     """Where it is moved to (in front of this place); None leaves it."""
     blank: int = 1
+    """Empty lines above it where it is moved to."""
+    above: int = 0
+    """Empty lines above it where it stays and something is put in front of it."""
 
 
 Edit = (

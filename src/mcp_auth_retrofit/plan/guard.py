@@ -48,6 +48,7 @@ def _old_mount(decision: Decision, mount: Mount, guarded: bool) -> None:
         said.append("moves it to its last valid place")
     if not said and mount.inline is None:
         return
+    behind_function = any(change.transform == "health" for change in decision.plan.changes)
     edit = RewriteMount(
         mount.place,
         _mounted(decision, guarded),
@@ -56,6 +57,7 @@ def _old_mount(decision: Decision, mount: Mount, guarded: bool) -> None:
         statement=mount.place[: len(decision.entry.app.block) + 1] if decision.nested else None,
         target=spot.place if spot.moves else None,
         blank=0 if decision.has_bare_path and not decision.nested else decision.apart,
+        above=decision.apart if behind_function and not decision.has_bare_path else 0,
     )
     if said:
         decision.plan.add(edit, "mount", mount.line, f"The MCP mount: {listed(said)}.")

@@ -50,7 +50,7 @@ def _needs_wrapping(decision: Decision) -> bool:
     entry, life = decision.entry, decision.entry.lifespan
     # A call that is handed the app may register handlers of its own.
     unseen = any(r.kind == "opaque" for r in entry.registrations)
-    handlers = life.value is None and (bool(life.handlers) or unseen)
+    handlers = life.value is None and (bool(life.handlers) or life.more_handlers or unseen)
     hidden_keyword = entry.app.open_ended and life.keyword is None
     return not decision.early or bool(life.assigned) or handlers or hidden_keyword
 

@@ -17,6 +17,11 @@ class Naming:
         self.module = helper_module(entry)
         self.imports: list[Import] = []
 
+    @property
+    def _top(self) -> int:
+        """The line, at module level, from which inserted code may need its imports."""
+        return self.entry.tree.body[self.entry.app.place[0][1]].lineno
+
     def free(self, *wishes: str) -> str:
         """The first name that the file uses for nothing; it is taken from now on."""
         for name in wishes:
@@ -36,11 +41,13 @@ class Naming:
 
     def fastmcp(self) -> str:
         """How the file spells FastMCP."""
-        return self.entry.names.local_name(FASTMCP) or self._imported("fastmcp", "FastMCP")
+        return self.entry.names.local_name(FASTMCP, self._top) or self._imported(
+            "fastmcp", "FastMCP"
+        )
 
     def middleware(self) -> str:
         """How the file spells Starlette's Middleware."""
-        known = self.entry.names.local_name(_MIDDLEWARE)
+        known = self.entry.names.local_name(_MIDDLEWARE, self._top)
         return known or self._imported("starlette.middleware", "Middleware")
 
     def _imported(self, module: str, name: str) -> str:

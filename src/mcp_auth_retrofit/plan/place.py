@@ -1,5 +1,6 @@
 """Where the MCP mount goes, and what that opens."""
 
+import ast
 from dataclasses import dataclass
 
 from mcp_auth_retrofit.options import Options
@@ -7,6 +8,7 @@ from mcp_auth_retrofit.plan.server import Chosen, stands_before_app
 from mcp_auth_retrofit.plan.uses import rebound_at, refuse_other_uses
 from mcp_auth_retrofit.results import Reason, Refused
 from mcp_auth_retrofit.wiring.model import Entrypoint, Mount, Place, Registration
+from mcp_auth_retrofit.wiring.names import argument
 from mcp_auth_retrofit.wiring.order import (
     buried,
     dead,
@@ -17,6 +19,7 @@ from mcp_auth_retrofit.wiring.order import (
     standing,
 )
 from mcp_auth_retrofit.wiring.refusals import mount_in_loop
+from mcp_auth_retrofit.wiring.routers import REGISTERS, VERBS
 
 _METADATA = "/.well-known/oauth-protected-resource"
 
@@ -49,7 +52,19 @@ def prefix_of(entry: Entrypoint, chosen: Chosen, options: Options) -> str:
                 )
             )
         return chosen.mount.path
-    return "/mcp" if entry.registrations else ""
+    # Routes may be registered on the app under another name, or behind the factory that makes it.
+    return "/mcp" if entry.registrations or _registers_anywhere(entry) else ""
+
+
+def _registers_anywhere(entry: Entrypoint) -> bool:
+    for node in ast.walk(entry.tree):
+        match node:
+            case ast.Call(func=ast.Attribute(attr=verb)) if verb in REGISTERS:
+                given = argument(node, 0, "path")
+                text = entry.names.text(given)
+                if verb not in VERBS or (text is not None and text.startswith("/")):
+                    return True
+    return False
 
 
 def find_spot(entry: Entrypoint, chosen: Chosen, options: Options) -> Spot:

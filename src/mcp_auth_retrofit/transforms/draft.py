@@ -37,6 +37,8 @@ class _Slot:
     comments: list[str] = field(default_factory=list)
     joined: bool = False
     """No empty line between `before` and the statement: its own go above them."""
+    above: int = 0
+    """Empty lines that stay above the statement all the same."""
 
 
 class Draft:
@@ -77,6 +79,10 @@ class Draft:
         slot = self._slot(place)
         slot.before.append(statement)
         slot.joined = slot.joined or joined
+
+    def space_above(self, place: Place, blank: int) -> None:
+        """Keeps empty lines between a statement and what is joined to it."""
+        self._slot(place).above = blank
 
     def keep_comments(self, place: Place, comments: Sequence[str]) -> None:
         """Puts comments that an edit would lose on lines of their own above a statement."""
@@ -162,6 +168,11 @@ class Draft:
                     add(_joined(slot, self._edited(part, place, slot)))
                 add(slot.after)
         add(self._slots.get((*holder, (name, index)), _Slot()).before)
+        if holder and built and body:
+            # A function's or an `if`'s body begins without a gap, unless it had one.
+            lines = leading_lines(built[0])
+            surplus = max(0, _blanks(lines) - _blanks(leading_lines(body[0])))
+            built[0] = with_leading(built[0], lines[surplus:])
         return built, orphans if any(line.comment for line in orphans) else []
 
     def _edited(self, part: cst.BaseStatement, place: Place, slot: _Slot) -> cst.BaseStatement:
@@ -204,7 +215,8 @@ def _joined(slot: _Slot, statement: cst.BaseStatement) -> list[cst.BaseStatement
     above = leading_lines(first)
     missing = max(0, own - _blanks(above))
     first = with_leading(first, [*[blank_line()] * missing, *above])
-    return [first, *rest, with_leading(statement, lines[own:])]
+    below = [*[blank_line()] * slot.above, *lines[own:]]
+    return [first, *rest, with_leading(statement, below)]
 
 
 def _blanks(lines: Sequence[cst.EmptyLine]) -> int:

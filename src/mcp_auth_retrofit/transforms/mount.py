@@ -24,6 +24,7 @@ def rewrite_mount(draft: Draft, edit: RewriteMount) -> None:
             args[index] = argument.with_changes(value=cst.parse_expression(edit.path))
     draft.replace(edit.place, statement.with_changes(value=call.with_changes(args=args)))
     draft.keep_comments(edit.place, lost)
+    draft.space_above(edit.place, edit.above)
     if edit.target is not None:
         draft.move(edit.statement or edit.place, edit.target, edit.blank)
 

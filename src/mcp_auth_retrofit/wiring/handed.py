@@ -1,6 +1,7 @@
 """Calls that are handed the app: what they may do to it, and the function they run."""
 
 import ast
+import copy
 
 from mcp_auth_retrofit.wiring import siblings
 from mcp_auth_retrofit.wiring.names import Module
@@ -16,9 +17,7 @@ _HARMLESS = (
 )
 _SERVERS = ("uvicorn.", "hypercorn.", "granian.", "a2wsgi.", "asgiref.wsgi.")
 _WRAPPERS = ("Middleware", "ASGIApp", "Mangum", "SocketManager")
-_BUILTINS = frozenset(
-    {"print", "isinstance", "id", "repr", "type", "getattr", "setattr", "hasattr"}
-)
+_BUILTINS = frozenset({"print", "isinstance", "id", "repr", "type", "hasattr"})
 
 
 def hands(call: ast.Call, owners: set[str]) -> bool:
@@ -47,12 +46,25 @@ def hands_on(module: Module, call: ast.Call) -> bool:
 
     Whatever comes after it comes too late, or goes past it.
     """
-    if isinstance(call.func, ast.Name):
-        bound = module.names.bound.get(call.func.id, [])
-        if len(bound) == 1 and isinstance(bound[0], ast.ClassDef):
-            return True
-    name = module.names.called(call) or ""
-    return name.startswith(_SERVERS) or name.endswith(_WRAPPERS)
+    made = _own_class(module, call)
+    if made is not None:
+        return _method(made, "__call__") is not None
+    return serves(module, call) or (module.names.called(call) or "").endswith(_WRAPPERS)
+
+
+def serves(module: Module, call: ast.Call) -> bool:
+    """Whether a call runs the app, or readies it to be run."""
+    return (module.names.called(call) or "").startswith(_SERVERS)
+
+
+def _own_class(module: Module, call: ast.Call) -> ast.ClassDef | None:
+    bound = module.names.bound.get(call.func.id, []) if isinstance(call.func, ast.Name) else []
+    return bound[0] if len(bound) == 1 and isinstance(bound[0], ast.ClassDef) else None
+
+
+def _method(made: ast.ClassDef, name: str) -> ast.FunctionDef | ast.AsyncFunctionDef | None:
+    functions = ast.FunctionDef | ast.AsyncFunctionDef
+    return next((s for s in made.body if isinstance(s, functions) and s.name == name), None)
 
 
 def is_harmless(call: ast.Call, module: Module) -> bool:
@@ -83,6 +95,14 @@ def function_of(
         own = module.names.bound.get(call.func.id, [])
         if len(own) == 1 and isinstance(own[0], ast.FunctionDef):
             return module, own[0]
+        made = _own_class(module, call)
+        init = _method(made, "__init__") if made else None
+        if init is not None:
+            given = copy.copy(init.args)
+            given.args = given.args[1:]
+            inside = copy.copy(init)
+            inside.args = given
+            return module, inside
     found = siblings.follow(module, call.func)
     if found is None:
         return None

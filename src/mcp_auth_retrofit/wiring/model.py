@@ -71,8 +71,9 @@ class Stop:
     index: int
     """Of the statement in the app's block that holds it."""
     line: int
-    sometimes: bool = False
-    """Inside an `if`: an early return of one variant."""
+    final: bool = True
+    """Nothing of the block runs after it, or runs too late: not so for an early return inside an
+    `if`, nor for another app that is made around this one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,9 +127,11 @@ class Lifespan:
     keyword: ast.keyword | None
     handlers: tuple[int, ...]
     """Lines of `on_event`, `on_startup=`, `router.on_startup`, `add_event_handler`."""
+    more_handlers: bool
+    """Something in the file, or in a module it imports, may add handlers by another way."""
     assigned: tuple[tuple[Place, int], ...]
     """Where the user sets `app.router.lifespan_context`: place and line."""
-    wrapped: tuple[Place, ...]
+    wrapped: tuple[tuple[Place, int], ...]
     """Where this tool set it in an earlier run."""
     text: ast.AST | None
     """The function or expression that runs, as far as it can be read in this file."""

@@ -32,6 +32,8 @@ class Names:
         self.bound: dict[str, list[ast.AST]] = {}
         self.taken: set[str] = set()
         self.strings: dict[str, str] = {}
+        self.lines: dict[str, int] = {}
+        """Where a name is imported first."""
         self.narrow: dict[str, str] = {}
         """Imports that only the type checker or a single function sees."""
         typing_only, local = _narrow_imports(tree)
@@ -51,6 +53,7 @@ class Names:
             case ast.Import() | ast.ImportFrom():
                 for name, origin in imports_of(node):
                     self.taken.add(name)
+                    self.lines.setdefault(name, node.lineno)
                     if typing_only or local:
                         self.narrow.setdefault(name, origin)
                     if not typing_only:
@@ -102,10 +105,11 @@ class Names:
                 return self.strings.get(name)
         return None
 
-    def local_name(self, origins: frozenset[str]) -> str | None:
-        """How the file itself spells one of these: `FastMCP`, `fastmcp.FastMCP`, an alias."""
+    def local_name(self, origins: frozenset[str], before: int) -> str | None:
+        """How the file spells one of these above a line: `FastMCP`, `fm.FastMCP`, an alias."""
         for local, origin in self.imported.items():
-            if local in self.bound or local in self.narrow:
+            late = self.lines[local] >= before
+            if late or local in self.bound or local in self.narrow:
                 continue
             if origin in origins:
                 return local

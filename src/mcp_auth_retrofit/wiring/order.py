@@ -106,10 +106,10 @@ def standing(
             rebound = rebound_behind(entry, mount.mcp_app, mount.line)
             stops += [Stop(rebound, mount.line)] if rebound is not None else []
     if own is not None:
-        # Whoever mounted behind an unknown call, or behind an early return, did so knowingly.
+        # Whoever mounted behind an unknown call or an early return did so knowingly.
         here = own[len(block)][1]
         others = [r for r in others if r.kind != "opaque" or r.top(block) >= here]
-        stops = [s for s in stops if not s.sometimes or s.index >= here]
+        stops = [s for s in stops if s.final or s.index >= here]
     limit = min([entry.size if end is None else end, *(stop.index for stop in stops)])
     fence = None
     for registration in others:

@@ -131,10 +131,31 @@ def _lifespan(module: Module, app: App, seen: Scan) -> Lifespan:
         value=value,
         keyword=keyword,
         handlers=(*handlers, *seen.handlers),
+        more_handlers=_may_have_handlers(module),
         assigned=tuple(seen.assigned),
         wrapped=tuple(seen.wrapped),
         text=text,
         decorated=decorated,
+    )
+
+
+_EVENTS = frozenset({"on_event", "add_event_handler", "on_startup", "on_shutdown"})
+
+
+def _may_have_handlers(module: Module) -> bool:
+    """Startup handlers under any name of the app, also in the project's modules that it imports.
+
+    They run unless `lifespan=` is given; what is found too much costs a plainer spelling alone.
+    """
+    trees = [module.tree]
+    for origin in module.names.imported.values():
+        found = siblings.find(module.path, origin) or siblings.find(module.path, f"{origin}.")
+        other = siblings.parse(found[0]) if found else None
+        trees += [other.tree] if other else []
+    return any(
+        isinstance(node, ast.Attribute) and node.attr in _EVENTS
+        for tree in trees
+        for node in ast.walk(tree)
     )
 
 
@@ -169,7 +190,7 @@ def runs_mcp(entry: Entrypoint, names: set[str]) -> bool:
     `names` are the variables of the MCP app and of its server. Entering twice is an error with
     older FastMCP, so whoever does it by himself is left alone.
     """
-    places = {*(place for place, _ in entry.lifespan.assigned), *entry.lifespan.wrapped}
+    places = {place for place, _ in (*entry.lifespan.assigned, *entry.lifespan.wrapped)}
     texts: list[ast.AST] = [t for t in (entry.lifespan.value, entry.lifespan.text) if t]
     texts += [s for s, place in visible(entry.module, entry.app) if place in places]
     for text in texts:

@@ -25,6 +25,7 @@ def refuse_unproved_mounts(
     names, servers = {a.name for a in entry.mcp_apps}, {s.name for s in entry.servers}
     for node in ast.walk(module.tree):
         _refuse_elsewhere(node, known, names, servers)
+    _refuse_hidden_lifespan(module, entry)
     for server in entry.servers:
         if server.auth:
             raise Refused(_has_own_guard(server.line))
@@ -93,6 +94,28 @@ def _wrapped(mount: Mount) -> Reason:
         "ScalekitAuthMiddleware(...) around it by hand.",
         mount.line,
     )
+
+
+def _refuse_hidden_lifespan(module: Module, entry: Entrypoint) -> None:
+    """A lifespan that is set by a way around `app.router` would silently replace the merged one."""
+    known = {line for _, line in (*entry.lifespan.assigned, *entry.lifespan.wrapped)}
+    for node in ast.walk(module.tree):
+        line = None
+        match node:
+            case ast.Attribute(attr="lifespan_context", ctx=ast.Store()):
+                line = node.lineno
+            case ast.Call(args=[_, ast.Constant(value="lifespan_context"), _]):
+                line = node.lineno
+        if line is not None and line not in known:
+            raise Refused(
+                Reason(
+                    "lifespan-set-elsewhere",
+                    "The app's lifespan is set in a way that can't be followed from here.",
+                    "Pass it to the constructor, FastAPI(lifespan=...), or set "
+                    "app.router.lifespan_context where the app is made.",
+                    line,
+                )
+            )
 
 
 def unproved(module: Module, call: ast.Call, given: ast.expr) -> Reason:

@@ -12,6 +12,7 @@ from mcp_auth_retrofit.wiring.handed import (
     local_names,
     mentions,
     parameters,
+    serves,
     verb_of,
 )
 from mcp_auth_retrofit.wiring.model import Kind, Place, Registration, Stop
@@ -33,7 +34,7 @@ class Scan:
     stops: list[Stop] = field(default_factory=list)
     handlers: list[int] = field(default_factory=list)
     assigned: list[tuple[Place, int]] = field(default_factory=list)
-    wrapped: list[Place] = field(default_factory=list)
+    wrapped: list[tuple[Place, int]] = field(default_factory=list)
     cors: list[int] = field(default_factory=list)
     middleware: list[ast.Call] = field(default_factory=list)
     calls: list[tuple[ast.Call, str, Place]] = field(default_factory=list)
@@ -114,7 +115,7 @@ def _ends(seen: Scan, statement: ast.stmt, place: Place, owners: set[str]) -> No
         case ast.Assign() | ast.AnnAssign():
             made = target(statement)
             if isinstance(made, ast.Name) and made.id in owners:
-                _stop(seen, place, statement.lineno)
+                _stop(seen, place, statement.lineno, final=False)
         case (
             ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name)
         ) if name in owners:
@@ -123,9 +124,9 @@ def _ends(seen: Scan, statement: ast.stmt, place: Place, owners: set[str]) -> No
             _stop(seen, place, statement.lineno)
 
 
-def _stop(seen: Scan, place: Place, line: int) -> None:
+def _stop(seen: Scan, place: Place, line: int, *, final: bool = True) -> None:
     depth = len(seen.block)
-    seen.stops.append(Stop(place[depth][1], line, sometimes=len(place) > depth + 1))
+    seen.stops.append(Stop(place[depth][1], line, final and len(place) == depth + 1))
 
 
 def _is_name_of(expression: ast.AST, owners: set[str]) -> bool:
@@ -143,7 +144,7 @@ def _assigns(seen: Scan, statement: ast.stmt, place: Place, owners: set[str]) ->
             ) if name in owners:
                 merge = seen.module.names.called(statement.value) or ""
                 if merge.endswith(f"{HELPER}.merge_lifespans"):
-                    seen.wrapped.append(place)
+                    seen.wrapped.append((place, statement.lineno))
                 else:
                     seen.assigned.append((place, statement.lineno))
 
@@ -157,7 +158,7 @@ def _call(seen: Scan, call: ast.Call, frame: _Frame) -> None:
         return
     handed = hands(call, frame.owners)
     if handed and hands_on(frame.module, call):
-        _stop(seen, frame.place, call.lineno)
+        _stop(seen, frame.place, call.lineno, final=serves(frame.module, call))
         return
     body = function_of(frame.module, call)
     if body is not None and frame.depth < _DEPTH:
