@@ -1,5 +1,6 @@
 """How an entrypoint is started: the command that its owner would type."""
 
+import ast
 from pathlib import Path
 
 from mcp_auth_retrofit.wiring.model import Entrypoint
@@ -15,9 +16,19 @@ def run_command(entry: Entrypoint, cwd: Path) -> str:
     if "." not in module and any(is_main_guard(s) for s in entry.tree.body):
         return f"python {_relative(entry.path, cwd)}"
     function = entry.app.function
+    if function is not None and not _is_factory(function):
+        return f"python {_relative(entry.path, cwd)}"
     if function is not None:
         return f"uvicorn {module}:{function.name} --factory --port {PORT}{inside}"
     return f"uvicorn {module}:{entry.app.name} --port {PORT}{inside}"
+
+
+def _is_factory(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    """Whether uvicorn can call it: no coroutine, nothing that must be given."""
+    given = function.args
+    required = len(given.posonlyargs) + len(given.args) - len(given.defaults)
+    required += sum(default is None for default in given.kw_defaults)
+    return isinstance(function, ast.FunctionDef) and required == 0
 
 
 def module_name(path: Path) -> tuple[str, Path]:

@@ -12,7 +12,7 @@ def tell_consequences(decision: Decision) -> None:
     own = [r for r in entry.registrations if mount is None or r.place != mount.place]
     paths = list(dict.fromkeys(r.path for r in own if r.path is not None))
     plan.opened = list(decision.spot.opened)
-    plan.complete = all(r.path is not None for r in own)
+    plan.complete = all(r.path is not None and r.kind != "router" for r in own)
     guarded_all = entry.ours.everywhere is not None
     if plan.protect == "mcp":
         plan.open_routes = len([path for path in paths if path != "/health"])

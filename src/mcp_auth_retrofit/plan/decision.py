@@ -1,5 +1,6 @@
 """What every part of a decision needs to know: one file, what was asked, what was chosen."""
 
+import json
 from dataclasses import dataclass
 
 from mcp_auth_retrofit.options import Options
@@ -85,7 +86,7 @@ class Decision:
 
 def quoted(text: str) -> str:
     """A string literal in double quotes."""
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
+    return json.dumps(text, ensure_ascii=False)
 
 
 def listed(parts: tuple[str, ...] | list[str]) -> str:

@@ -1,8 +1,11 @@
 """The guard: around what is mounted, or around the whole app."""
 
+import ast
+
 from mcp_auth_retrofit.edits import Insert, Remove, RewriteMount
 from mcp_auth_retrofit.plan.decision import Decision, listed, quoted
 from mcp_auth_retrofit.plan.routes import path_source
+from mcp_auth_retrofit.results import Reason, Refused
 from mcp_auth_retrofit.wiring.model import Mount
 from mcp_auth_retrofit.wiring.names import GUARD
 
@@ -74,6 +77,8 @@ def decide_everywhere(decision: Decision) -> None:
         return
     asked = ("/health", *decision.options.public) if decision.options.public else ()
     public = tuple(dict.fromkeys(asked or ours.public or ("/health",)))
+    _refuse_open_mcp(decision, public)
+    _refuse_rewritten_middleware(decision)
     if ours.everywhere is not None and ours.public == public:
         return
     if ours.everywhere is not None:
@@ -91,3 +96,37 @@ def decide_everywhere(decision: Decision) -> None:
         decision.entry.app.line,
         f"Guards the whole app; open stay the metadata and {listed(public)}.",
     )
+
+
+def _refuse_open_mcp(decision: Decision, public: tuple[str, ...]) -> None:
+    prefix, mcp_path = decision.spot.prefix, decision.plan.mcp_path.rstrip("/")
+    for path in public:
+        bare = path.rstrip("/")
+        if bare in (prefix, mcp_path) or (prefix and bare.startswith(f"{prefix}/")):
+            raise Refused(
+                Reason(
+                    "public-mcp",
+                    f"A public path `{path}` would leave MCP open to everybody.",
+                    "Name paths that do not lie below the MCP mount: --public PATH.",
+                )
+            )
+
+
+def _refuse_rewritten_middleware(decision: Decision) -> None:
+    """Whatever else touches the list may take the guard out again."""
+    entry = decision.entry
+    touched = [
+        node.lineno
+        for node in ast.walk(entry.tree)
+        if isinstance(node, ast.Attribute) and node.attr == "user_middleware"
+    ]
+    if len(touched) > (entry.ours.everywhere is not None):
+        raise Refused(
+            Reason(
+                "middleware-rewritten",
+                "The file works on `user_middleware` itself, which may take the guard out again.",
+                "Guard the MCP server alone (--protect mcp), or add middleware with "
+                "app.add_middleware().",
+                touched[-1],
+            )
+        )

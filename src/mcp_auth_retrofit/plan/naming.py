@@ -81,7 +81,8 @@ def helper_module(entry: Entrypoint) -> str:
         if root != folder and folder.is_relative_to(root):
             package = ".".join(folder.relative_to(root).parts)
             top = package.partition(".")[0]
-            if any(o.startswith(f"{top}.") and find(entry.path, o) for o in origins):
+            named = all(part.isidentifier() for part in folder.relative_to(root).parts)
+            if named and any(o.startswith(f"{top}.") and find(entry.path, o) for o in origins):
                 return f"{package}.{HELPER}"
     for origin in origins:
         found = find(entry.path, origin)

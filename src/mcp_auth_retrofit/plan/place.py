@@ -51,6 +51,15 @@ def prefix_of(entry: Entrypoint, chosen: Chosen, options: Options) -> str:
                     chosen.mount.line,
                 )
             )
+        if chosen.mount.path and not chosen.mount.path.startswith("/"):
+            raise Refused(
+                Reason(
+                    "bad-path",
+                    f"The mount's path `{chosen.mount.path}` does not begin with a slash.",
+                    f'Mount it at "/{chosen.mount.path}".',
+                    chosen.mount.line,
+                )
+            )
         return chosen.mount.path
     # Routes may be registered on the app under another name, or behind the factory that makes it.
     return "/mcp" if entry.registrations or _registers_anywhere(entry) else ""

@@ -30,7 +30,7 @@ def decide_health(decision: Decision) -> None:
     if answers(entry, "/health") or answers(entry, "/health/"):
         return
     # A router that can't be read may have a /health too: it wins, and keeps its place in the docs.
-    unseen = any(r.path is None for r in entry.registrations)
+    unseen = any(r.path is None or r.kind == "router" for r in entry.registrations)
     hidden = ", include_in_schema=False" if unseen else ""
     name = decision.naming.free("health", "health_check", "healthz")
     code = (

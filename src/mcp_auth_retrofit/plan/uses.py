@@ -5,47 +5,61 @@ import ast
 from mcp_auth_retrofit.plan.server import Chosen
 from mcp_auth_retrofit.results import Reason, Refused
 from mcp_auth_retrofit.wiring.model import Entrypoint
-from mcp_auth_retrofit.wiring.names import GUARD
 from mcp_auth_retrofit.wiring.order import rebound_behind
 
-_HARMLESS = frozenset({"lifespan", "router", "state", "add_middleware", "add_exception_handler"})
+_HARMLESS = frozenset({"lifespan", "state", "add_middleware", "add_exception_handler"})
 _SERVES = frozenset({"http_app", "streamable_http_app", "sse_app"})
 
 
 def refuse_other_uses(entry: Entrypoint, chosen: Chosen) -> None:
     """Raises Refused where MCP could be reached by another way than the mount."""
-    mcp_app, server = chosen.mcp_app, chosen.server
-    held = {mcp_app.name} if mcp_app else set()
-    known = {id(a.call) for a in entry.mcp_apps}
+    held = {mcp_app.name for mcp_app in entry.mcp_apps}
+    if chosen.mcp_app is not None:
+        held.add(chosen.mcp_app.name)
+    known = {id(chosen.http_call)} if chosen.http_call is not None else set()
     if chosen.mount is not None:
         known |= {id(node) for node in ast.walk(chosen.mount.call)}
     pending: list[ast.AST] = [entry.tree]
     while pending:
         node = pending.pop()
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
-            hidden = {
-                argument.arg for argument in ast.walk(node.args) if isinstance(argument, ast.arg)
-            }
-            if hidden & held:
-                continue
-        match node:
-            case ast.Attribute(value=ast.Name(id=name), attr=attr) if name in held:
-                if attr not in _HARMLESS:
-                    raise Refused(_used(node))
-                continue
-            case ast.Attribute(attr="lifespan"):
-                continue
-            case ast.Call(func=ast.Name(id=name)) if name == entry.ours.imported.get(GUARD):
-                if chosen.mount is not None and id(node) in known:
-                    continue
-            case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr=attr)) if (
-                server is not None and name == server.name and attr in _SERVES
-            ):
-                if id(node) not in known:
-                    raise Refused(_used(node))
-            case ast.Name(id=name, ctx=ast.Load()) if name in held and id(node) not in known:
-                raise Refused(_used(node))
-        pending.extend(ast.iter_child_nodes(node))
+        used = _other_use(node, held, known)
+        if used is not None:
+            raise Refused(_used(used))
+        pending.extend(_below(node, held))
+
+
+def _other_use(node: ast.AST, held: set[str], known: set[int]) -> ast.expr | None:
+    """The expression, if a node is one, by which an MCP app may get out."""
+    if id(node) in known:
+        return None
+    match node:
+        case ast.Attribute(value=ast.Name(id=name), attr=attr) if name in held:
+            return None if attr in _HARMLESS or attr == "router" else node
+        case ast.Attribute(value=ast.Attribute(value=ast.Name(id=name), attr="router"), attr=attr):
+            return node if name in held and attr != "lifespan_context" else None
+        case ast.Call(func=ast.Attribute(attr=attr)) if attr in _SERVES:
+            return node
+        case ast.Name(id=name, ctx=ast.Load()) if name in held:
+            return node
+    return None
+
+
+def _below(node: ast.AST, held: set[str]) -> list[ast.AST]:
+    """What is to be looked at below a node: not what only starts or ends the MCP app."""
+    match node:
+        case ast.Attribute(attr="lifespan"):
+            return []
+        case ast.Attribute(value=ast.Name(id=name)) if name in held:
+            return []
+        case ast.Attribute(value=ast.Attribute(value=ast.Name(id=name), attr="router")):
+            return [] if name in held else list(ast.iter_child_nodes(node))
+        case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.Lambda():
+            own = {inner.arg for inner in ast.walk(node.args) if isinstance(inner, ast.arg)}
+            if own & held:
+                # The name means the parameter inside; a default is still the file's own.
+                defaults = [d for d in (*node.args.defaults, *node.args.kw_defaults) if d]
+                return [*defaults, *getattr(node, "decorator_list", [])]
+    return list(ast.iter_child_nodes(node))
 
 
 def _used(node: ast.expr) -> Reason:

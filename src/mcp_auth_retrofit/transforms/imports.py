@@ -70,7 +70,10 @@ def _where(
             if imports[start] > own:
                 return start, "first"
             index = start + 1
+            relative = module.startswith(".")
             while index in imports and imports[index] < own:
+                if imports[index][1].startswith(".") and not relative:
+                    break
                 index += 1
             return index, "in"
     last = max(imports, default=-1) + 1

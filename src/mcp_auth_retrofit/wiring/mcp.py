@@ -11,6 +11,7 @@ from mcp_auth_retrofit.wiring.names import (
     HELPER,
     Module,
     argument,
+    is_helper,
 )
 from mcp_auth_retrofit.wiring.names import blocks as inner_blocks
 from mcp_auth_retrofit.wiring.routers import is_name, target
@@ -160,5 +161,8 @@ def _held(
 
 def is_guard(module: Module, expression: ast.AST | None) -> bool:
     """Whether an expression is a call of our guard."""
-    origin = module.names.called(expression) or ""
-    return origin.lstrip(".").endswith(f"{HELPER}.{GUARD}")
+    if not isinstance(expression, ast.Call) or expression.keywords or len(expression.args) != 1:
+        return False  # with public=, it lets something through
+    holder, _, name = (module.names.origin(expression.func) or "").rpartition(".")
+    hidden = isinstance(expression.func, ast.Name) and expression.func.id in module.names.parameters
+    return name == GUARD and is_helper(module.path, holder) and not hidden

@@ -32,6 +32,7 @@ class Names:
         self.bound: dict[str, list[ast.AST]] = {}
         self.taken: set[str] = set()
         self.strings: dict[str, str] = {}
+        self.parameters: set[str] = set()
         self.lines: dict[str, int] = {}
         """Where a name is imported first."""
         self.narrow: dict[str, str] = {}
@@ -57,7 +58,9 @@ class Names:
                     if typing_only or local:
                         self.narrow.setdefault(name, origin)
                     if not typing_only:
-                        self.imported.setdefault(name, origin)
+                        first = self.imported.setdefault(name, origin)
+                        if first != origin and HELPER in f"{first}.{origin}".split("."):
+                            self._bind(name, node)  # a second import makes a guard doubtful
             case ast.Name(id=name, ctx=context):
                 self.taken.add(name)
                 if not isinstance(context, ast.Load):
@@ -71,6 +74,7 @@ class Names:
             case ast.arg(arg=name):
                 # A parameter hides the outer name only inside its function.
                 self.taken.add(name)
+                self.parameters.add(name)
             case ast.ExceptHandler(name=str(name)):
                 self._bind(name, node)
             case ast.Global(names=names) | ast.Nonlocal(names=names):
@@ -150,6 +154,15 @@ class Module:
     path: Path
     tree: ast.Module
     names: Names
+
+
+def is_helper(path: Path, module: str) -> bool:
+    """Whether an imported module is the helper beside this file, and no namesake elsewhere."""
+    *package, name = module.lstrip(".").split(".")
+    dots = len(module) - len(module.lstrip("."))
+    if name != HELPER or dots > 1 or (dots and package):
+        return False
+    return not package or list(path.parent.parts[-len(package) :]) == package
 
 
 def argument(call: ast.Call, position: int | None, keyword: str) -> ast.expr | None:

@@ -14,7 +14,7 @@ from mcp_auth_retrofit.wiring.mcp import (
     visible,
 )
 from mcp_auth_retrofit.wiring.model import App, Entrypoint, Lifespan, Ours
-from mcp_auth_retrofit.wiring.names import GUARD, HELPER, Module, Names, argument
+from mcp_auth_retrofit.wiring.names import GUARD, Module, Names, argument, is_helper
 from mcp_auth_retrofit.wiring.refusals import refuse_other_ways, refuse_unproved_mounts
 from mcp_auth_retrofit.wiring.routers import is_name
 from mcp_auth_retrofit.wiring.scan import Scan, scan
@@ -32,7 +32,7 @@ def read(
     found = find_app(module, app)
     refuse_other_ways(module)
     entry, seen = _entrypoint(module, found, mcp)
-    refuse_unproved_mounts(module, seen.calls, entry)
+    refuse_unproved_mounts(module, seen, entry)
     return entry
 
 
@@ -163,7 +163,7 @@ def _ours(module: Module, seen: Scan) -> Ours:
     origins = {
         origin.rpartition(".")[2]: local
         for local, origin in module.names.imported.items()
-        if origin.lstrip(".").rpartition(".")[0].endswith(HELPER)
+        if is_helper(module.path, origin.rpartition(".")[0]) and local not in module.names.bound
     }
     metadata = bare = everywhere = None
     public: tuple[str, ...] = ()
@@ -190,7 +190,11 @@ def runs_mcp(entry: Entrypoint, names: set[str]) -> bool:
     `names` are the variables of the MCP app and of its server. Entering twice is an error with
     older FastMCP, so whoever does it by himself is left alone.
     """
-    places = {place for place, _ in (*entry.lifespan.assigned, *entry.lifespan.wrapped)}
+    life = entry.lifespan
+    last = max((place for place, _ in life.assigned), default=())
+    # What was wrapped before the user's own assignment is lost with it.
+    wrapped = [place for place, _ in life.wrapped if place > last]
+    places = {*(place for place, _ in life.assigned), *wrapped}
     texts: list[ast.AST] = [t for t in (entry.lifespan.value, entry.lifespan.text) if t]
     texts += [s for s, place in visible(entry.module, entry.app) if place in places]
     for text in texts:

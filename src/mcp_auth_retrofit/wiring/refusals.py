@@ -1,27 +1,32 @@
 """What can't be followed or must not be touched: each refusal with its reason and way out."""
 
 import ast
+import re
 
 from mcp_auth_retrofit.results import Reason, Refused
-from mcp_auth_retrofit.wiring.model import Entrypoint, Mount, Place
+from mcp_auth_retrofit.wiring import siblings
+from mcp_auth_retrofit.wiring.model import Entrypoint, Mount
 from mcp_auth_retrofit.wiring.names import FASTAPI, FASTMCP, OFFICIAL, Module, argument
 from mcp_auth_retrofit.wiring.routers import target
+from mcp_auth_retrofit.wiring.scan import Scan
 
+_SERVES = frozenset({"http_app", "streamable_http_app", "sse_app"})
 _BY_HAND = 'Wrap what is mounted by hand: app.mount("/mcp", ScalekitAuthMiddleware(mcp_app)).'
 
 
-def refuse_unproved_mounts(
-    module: Module, calls: list[tuple[ast.Call, str, Place]], entry: Entrypoint
-) -> None:
+def refuse_unproved_mounts(module: Module, seen: Scan, entry: Entrypoint) -> None:
     """Raises Refused for a mount that looks like MCP and can't be proved to be one alone."""
     proved = {id(mount.call) for mount in entry.mounts}
     for mount in entry.mounts:
         if mount.wrapped:
             raise Refused(_wrapped(mount))
-    for call, verb, _ in calls:
+    for call in seen.inner_mounts:
+        if re.search("http_app|mcp", ast.unparse(call), re.IGNORECASE):
+            raise Refused(_mount_elsewhere(seen.inner_mounts[call]))
+    for call, verb, _ in seen.calls:
         if verb == "mount" and id(call) not in proved:
             _refuse_lookalike(module, call)
-    known = {id(call) for call, _, _ in calls}
+    known = {id(call) for call, _, _ in seen.calls}
     names, servers = {a.name for a in entry.mcp_apps}, {s.name for s in entry.servers}
     for node in ast.walk(module.tree):
         _refuse_elsewhere(node, known, names, servers)
@@ -42,6 +47,11 @@ def _refuse_lookalike(module: Module, call: ast.Call) -> None:
         raise Refused(official_sdk(call.lineno))
     if getattr(getattr(given, "func", None), "attr", None) == "http_app":
         raise Refused(unproved(module, call, given))
+    for name in names:
+        followed = siblings.follow(module, ast.Name(name, ast.Load()))
+        there = _binding_call(followed[0], followed[1]) if followed else None
+        if getattr(getattr(there, "func", None), "attr", "") in _SERVES:
+            raise Refused(unproved(module, call, given))
     makes = [_binding_call(module, name) for name in names]
     if any(module.names.called(made) in FASTAPI for made in makes):
         return
@@ -72,16 +82,17 @@ def _refuse_elsewhere(node: ast.AST, known: set[int], proved: set[str], servers:
                 and made.value.id in servers
             )
             if of_server or (isinstance(given, ast.Name) and given.id in proved):
-                raise Refused(
-                    Reason(
-                        "mount-elsewhere",
-                        "The MCP app is mounted by something else than the app, or in a function "
-                        "that did not make it.",
-                        "Move the mount to where the app is made, behind its last route, and run "
-                        "apply again.",
-                        node.lineno,
-                    )
-                )
+                raise Refused(_mount_elsewhere(node.lineno))
+
+
+def _mount_elsewhere(line: int) -> Reason:
+    return Reason(
+        "mount-elsewhere",
+        "The MCP app is mounted by something else than the app, or in a function that did not "
+        "make it.",
+        "Move the mount to where the app is made, behind its last route, and run apply again.",
+        line,
+    )
 
 
 def _wrapped(mount: Mount) -> Reason:

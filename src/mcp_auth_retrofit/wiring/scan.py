@@ -16,7 +16,15 @@ from mcp_auth_retrofit.wiring.handed import (
     verb_of,
 )
 from mcp_auth_retrofit.wiring.model import Kind, Place, Registration, Stop
-from mcp_auth_retrofit.wiring.names import GUARD, HELPER, Module, argument, blocks, is_main_guard
+from mcp_auth_retrofit.wiring.names import (
+    GUARD,
+    HELPER,
+    Module,
+    argument,
+    blocks,
+    is_helper,
+    is_main_guard,
+)
 from mcp_auth_retrofit.wiring.routers import REGISTERS, registered, target, verb_on
 
 _SERVES = frozenset({"run", "serve", "run_with", "mount_gradio_app"})
@@ -35,6 +43,8 @@ class Scan:
     handlers: list[int] = field(default_factory=list)
     assigned: list[tuple[Place, int]] = field(default_factory=list)
     wrapped: list[tuple[Place, int]] = field(default_factory=list)
+    inner_mounts: dict[ast.Call, int] = field(default_factory=dict)
+    """Mounts in functions that the block calls, and the line of the block's call."""
     cors: list[int] = field(default_factory=list)
     middleware: list[ast.Call] = field(default_factory=list)
     calls: list[tuple[ast.Call, str, Place]] = field(default_factory=list)
@@ -186,6 +196,8 @@ def _inner(seen: Scan, statement: ast.stmt, frame: _Frame) -> None:
 def _verb_call(seen: Scan, call: ast.Call, verb: str, frame: _Frame) -> None:
     if frame.depth == 0:
         seen.calls.append((call, verb, frame.place))
+    if verb == "mount" and frame.depth > 0:
+        seen.inner_mounts[call] = (frame.at or call).lineno
     if verb in REGISTERS:
         for kind, path, methods in registered(call, verb, frame.module):
             seen.registrations.append(_registration(kind, path, methods, call, frame))
@@ -210,7 +222,9 @@ def _list_call(seen: Scan, call: ast.Call, frame: _Frame) -> bool:
         case ast.Attribute(value=ast.Attribute(attr=held, value=owner)):
             base = owner.value if isinstance(owner, ast.Attribute) else owner
             if isinstance(base, ast.Name) and base.id in frame.owners:
-                if held in ("on_startup", "on_shutdown"):
+                if held == "user_middleware":
+                    _note_guard(seen, call, frame)
+                elif held in ("on_startup", "on_shutdown"):
                     seen.handlers.append(call.lineno)
                 elif held == "routes":
                     seen.registrations.append(_listed_route(call, frame))
@@ -224,6 +238,18 @@ def _registration(
     shown = frame.at or call
     place, inside = frame.place, frame.depth > 0
     return Registration(kind, path, methods, place, shown.lineno, shown.col_offset, inside)
+
+
+def _note_guard(seen: Scan, call: ast.Call, frame: _Frame) -> None:
+    """`app.user_middleware.append(Middleware(Guard, ...))`, where it always runs."""
+    inner = call.args[-1] if call.args else None
+    if not isinstance(inner, ast.Call) or verb_of(call) not in ("append", "insert"):
+        return
+    origin = frame.module.names.origin(argument(inner, 0, "cls")) or ""
+    holder, _, name = origin.rpartition(".")
+    always = frame.depth == 0 and len(frame.place) == len(seen.block) + 1
+    if always and name == GUARD and is_helper(frame.module.path, holder):
+        seen.ours.append((inner, GUARD, frame.place))
 
 
 def _listed_route(call: ast.Call, frame: _Frame) -> Registration:
@@ -244,8 +270,8 @@ def _our_call(seen: Scan, call: ast.Call, frame: _Frame) -> bool:
     """What an earlier run wrote is ours: it stands in nobody's way."""
     for expression, is_guard in ((call.func, False), (argument(call, 0, "cls"), True)):
         holder, _, name = (frame.module.names.origin(expression) or "").rpartition(".")
-        if holder.lstrip(".").rpartition(".")[2] == HELPER:
-            if is_guard or name != GUARD:
+        if is_helper(frame.module.path, holder):
+            if not is_guard and name != GUARD:
                 seen.ours.append((call, name, frame.place))
             return True
     return False
