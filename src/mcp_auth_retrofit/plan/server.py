@@ -6,8 +6,9 @@ from typing import TypeVar
 
 from mcp_auth_retrofit.options import Options
 from mcp_auth_retrofit.results import Caution, Reason, Refused
+from mcp_auth_retrofit.wiring import siblings
 from mcp_auth_retrofit.wiring.model import Entrypoint, McpApp, Mount, Place, Server
-from mcp_auth_retrofit.wiring.names import FASTMCP, argument
+from mcp_auth_retrofit.wiring.names import FASTMCP, argument, imports_of
 
 _T = TypeVar("_T")
 MOVED = ("stateless_http", "json_response")
@@ -79,6 +80,19 @@ def _last(found: list[_T]) -> _T | None:
 
 def _refuse_imported(entry: Entrypoint) -> None:
     """A sample server beside the real one would be worse than a refusal."""
+    for node in ast.walk(entry.tree):
+        if isinstance(node, ast.ImportFrom) and node.names[0].name == "*":
+            origin = next(origin for _, origin in imports_of(node))
+            found = siblings.find(entry.path, origin)
+            if found is not None and b"FastMCP" in found[0].read_bytes():
+                raise Refused(
+                    Reason(
+                        "mcp-elsewhere",
+                        f"The server may come in with `from {node.module} import *`.",
+                        "Import it by its name.",
+                        node.lineno,
+                    )
+                )
     for local, origin in sorted(entry.names.imported.items()):
         library = origin.lstrip(".").partition(".")[0] in ("mcp", "fastmcp")
         if "mcp" in origin.lower() and not library and not origin.endswith("scalekit_auth"):
@@ -87,7 +101,8 @@ def _refuse_imported(entry: Entrypoint) -> None:
                     "mcp-elsewhere",
                     f"`{local}` comes from `{origin.rpartition('.')[0]}` and may be the MCP "
                     "server, but nothing in this file mounts or proves it.",
-                    f"If it is a FastMCP server, say so: --mcp {local}.",
+                    f"If it is a FastMCP server, say so: --mcp {local}. If it is none, make the "
+                    "server here: mcp = FastMCP(...).",
                 )
             )
 

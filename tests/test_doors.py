@@ -1,0 +1,132 @@
+"""No rewrite may leave another way to the MCP server: what can't be closed is refused."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from mcp_auth_retrofit.apply import prepare
+from mcp_auth_retrofit.options import Options
+
+HEAD = """\
+from fastapi import FastAPI
+from fastmcp import FastMCP
+from starlette.middleware import Middleware
+from things import tools_asgi
+mcp = FastMCP("x")
+mcp_app = mcp.http_app(path="/")
+app = FastAPI(lifespan=mcp_app.lifespan)
+"""
+MOUNT = 'app.mount("/mcp", mcp_app)\n'
+SIBLING = """\
+from fastmcp import FastMCP
+tools_asgi = FastMCP("y").http_app(path="/")
+"""
+
+OTHER_WAYS = {
+    "a second app of the server": (
+        MOUNT + 'other = mcp.http_app(path="/")\napp.add_route("/b", other)\n',
+        "mcp-app-used-otherwise",
+    ),
+    "a second server": (
+        MOUNT + 'two = FastMCP("z")\nb = two.http_app(path="/")\napp.host("b", b)\n',
+        "mcp-app-used-otherwise",
+    ),
+    "an alias of the server": (
+        MOUNT + 's = mcp\napp.add_route("/b", s.http_app())\n',
+        "mcp-app-used-otherwise",
+    ),
+    "its routes": (
+        MOUNT + "app.router.routes.extend(mcp_app.routes)\n",
+        "mcp-app-used-otherwise",
+    ),
+    "its router's routes": (
+        MOUNT + "app.router.routes += mcp_app.router.routes\n",
+        "mcp-app-used-otherwise",
+    ),
+    "a default argument": (
+        MOUNT + 'def wire(api, mcp_app=mcp_app):\n    api.add_route("/b", mcp_app)\nwire(app)\n',
+        "mcp-app-used-otherwise",
+    ),
+    "an app made in another module": (
+        MOUNT + 'app.mount("/tools", tools_asgi)\n',
+        "mcp-elsewhere",
+    ),
+    "a namesake of the guard": (
+        "from my_scalekit_auth import ScalekitAuthMiddleware\n"
+        'app.mount("/mcp", ScalekitAuthMiddleware(mcp_app))\n',
+        "wrapped-mount",
+    ),
+    "a namesake in another package": (
+        "from vendor.scalekit_auth import ScalekitAuthMiddleware\n"
+        'app.mount("/mcp", ScalekitAuthMiddleware(mcp_app))\n',
+        "wrapped-mount",
+    ),
+    "the guard's name bound twice": (
+        "from scalekit_auth import ScalekitAuthMiddleware\n"
+        "from vendor import ScalekitAuthMiddleware\n"
+        'app.mount("/mcp", ScalekitAuthMiddleware(mcp_app))\n',
+        "wrapped-mount",
+    ),
+    "a guard with a public path": (
+        "from scalekit_auth import ScalekitAuthMiddleware\n"
+        'app.mount("/mcp", ScalekitAuthMiddleware(mcp_app, public=("/",)))\n',
+        "wrapped-mount",
+    ),
+}
+
+
+def outcome(folder: Path, source: str, options: Options) -> str:
+    (folder / "things.py").write_text(SIBLING)
+    entry = folder / "main.py"
+    entry.write_text(source)
+    result = prepare(entry, replace(options, project_files=False))
+    return result.reason.code if result.reason else result.status
+
+
+@pytest.mark.parametrize(("source", "code"), OTHER_WAYS.values(), ids=OTHER_WAYS)
+def test_another_way_to_mcp_is_refused(tmp_path: Path, source: str, code: str) -> None:
+    assert outcome(tmp_path, HEAD + source, Options()) == code
+
+
+def test_the_plain_mount_is_not(tmp_path: Path) -> None:
+    assert outcome(tmp_path, HEAD + MOUNT, Options()) == "changed"
+
+
+@pytest.mark.parametrize("path", ["/mcp", "/mcp/", "/mcp/deeper"])
+def test_mcp_cannot_be_public(tmp_path: Path, path: str) -> None:
+    options = Options(protect="all", public=(path,))
+    assert outcome(tmp_path, HEAD + MOUNT, options) == "public-mcp"
+
+
+def test_a_root_mount_cannot_be_public(tmp_path: Path) -> None:
+    options = Options(protect="all", public=("/",))
+    assert outcome(tmp_path, HEAD + 'app.mount("/", mcp_app)\n', options) == "public-mcp"
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["app.user_middleware.clear()", "app.user_middleware = []", "app.user_middleware.pop()"],
+)
+def test_middleware_that_is_rewritten_is_refused(tmp_path: Path, line: str) -> None:
+    whole = Options(protect="all")
+    assert outcome(tmp_path, f"{HEAD}{MOUNT}{line}\n", whole) == "middleware-rewritten"
+    assert outcome(tmp_path, f"{HEAD}{MOUNT}{line}\n", Options()) == "changed"
+
+
+def test_a_guard_that_may_not_run_is_none(tmp_path: Path) -> None:
+    """In an `if`, or in a function, the whole-app guard is not taken for one."""
+    guard = "app.user_middleware.append(Middleware(ScalekitAuthMiddleware))"
+    source = (
+        f"{HEAD}from scalekit_auth import ScalekitAuthMiddleware\nif mcp:\n    {guard}\n{MOUNT}"
+    )
+    entry = tmp_path / "main.py"
+    entry.write_text(source)
+    result = prepare(entry, Options(project_files=False))
+    assert result.protect == "mcp"
+    assert b"ScalekitAuthMiddleware(mcp_app)" in result.writes[-1].after
+
+
+def test_a_server_behind_a_star_is_not_doubled(tmp_path: Path) -> None:
+    source = "from fastapi import FastAPI\nfrom things import *\napp = FastAPI()\n"
+    assert outcome(tmp_path, source, Options()) == "mcp-elsewhere"
