@@ -4,9 +4,8 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from mcp_auth_retrofit.apply import prepare
-
 from harness.cases import Case
+from mcp_auth_retrofit.apply import prepare
 from mcp_auth_retrofit.results import FileResult, Write
 
 
