@@ -11,6 +11,7 @@ from mcp_auth_retrofit.wiring.names import (
     HELPER,
     Module,
     argument,
+    has_keyword,
     is_helper,
 )
 from mcp_auth_retrofit.wiring.names import blocks as inner_blocks
@@ -44,18 +45,15 @@ def find_servers(module: Module, app: App, wanted: str | None) -> list[Server]:
             continue
         made = target(statement)
         if isinstance(made, ast.Name) and (_is_server(module, value)):
-            auth = _has_auth(value)
+            auth = has_keyword(value, "auth")
             servers.append(Server(made.id, place, value, statement.lineno, auth))
     for name in sorted(module.names.imported):
         call = _imported_server(module, name)
         if name == wanted or call is not None:
-            servers.append(Server(name, None, None, 1, call is not None and _has_auth(call)))
+            servers.append(
+                Server(name, None, None, 1, call is not None and has_keyword(call, "auth"))
+            )
     return servers
-
-
-def _has_auth(call: ast.Call) -> bool:
-    value = argument(call, None, "auth")
-    return value is not None and not (isinstance(value, ast.Constant) and value.value is None)
 
 
 def _imported_server(module: Module, name: str) -> ast.Call | None:

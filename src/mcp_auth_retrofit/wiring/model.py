@@ -54,10 +54,9 @@ class Registration:
     """None: any method."""
     place: Place
     line: int
+    """Of the block's own call, when a function that it calls registers this."""
     offset: int = 0
     """0-based offset in the line, in UTF-8 bytes, as `ast` counts."""
-    function: bool = False
-    """Registered inside a function that is called at `place`; the line is that call's."""
 
     def top(self, block: Place) -> int:
         """The index, in `block`, of the statement that registers it."""
@@ -135,8 +134,6 @@ class Lifespan:
     """Where this tool set it in an earlier run."""
     text: ast.AST | None
     """The function or expression that runs, as far as it can be read in this file."""
-    decorated: bool
-    """Known to be made by `contextlib.asynccontextmanager`."""
 
 
 @dataclass(frozen=True, eq=False)

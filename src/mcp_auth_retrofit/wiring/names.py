@@ -147,6 +147,12 @@ def _narrow_imports(tree: ast.Module) -> tuple[set[int], set[int]]:
     return typing_only, local
 
 
+def has_keyword(call: ast.Call, keyword: str) -> bool:
+    """Whether a call is given something by this name; None counts as nothing."""
+    value = argument(call, None, keyword)
+    return value is not None and not (isinstance(value, ast.Constant) and value.value is None)
+
+
 @dataclass(frozen=True, eq=False)
 class Module:
     """One source file, parsed."""

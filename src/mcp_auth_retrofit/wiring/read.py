@@ -109,7 +109,6 @@ def _lifespan(module: Module, app: App, seen: Scan) -> Lifespan:
         and not (isinstance(k.value, ast.Constant) and k.value.value is None)
     ]
     text: ast.AST | None = value
-    decorated = False
     owner = module
     if isinstance(value, ast.Name | ast.Attribute):
         followed = siblings.follow(module, value)
@@ -123,10 +122,6 @@ def _lifespan(module: Module, app: App, seen: Scan) -> Lifespan:
         ]
         if len(defined) == 1:
             text = defined[0]
-            decorated = any(
-                (owner.names.origin(d) or "").endswith(".asynccontextmanager")
-                for d in defined[0].decorator_list
-            )
     return Lifespan(
         value=value,
         keyword=keyword,
@@ -135,7 +130,6 @@ def _lifespan(module: Module, app: App, seen: Scan) -> Lifespan:
         assigned=tuple(seen.assigned),
         wrapped=tuple(seen.wrapped),
         text=text,
-        decorated=decorated,
     )
 
 

@@ -6,7 +6,7 @@ import re
 from mcp_auth_retrofit.results import Reason, Refused
 from mcp_auth_retrofit.wiring import siblings
 from mcp_auth_retrofit.wiring.model import Entrypoint, Mount
-from mcp_auth_retrofit.wiring.names import FASTAPI, FASTMCP, OFFICIAL, Module, argument
+from mcp_auth_retrofit.wiring.names import FASTAPI, FASTMCP, OFFICIAL, Module, argument, has_keyword
 from mcp_auth_retrofit.wiring.routers import target
 from mcp_auth_retrofit.wiring.scan import Scan
 
@@ -192,7 +192,7 @@ def refuse_other_ways(module: Module) -> None:
                     node.lineno,
                 )
             )
-        if origin in FASTMCP and _given(node, "auth"):
+        if origin in FASTMCP and has_keyword(node, "auth"):
             raise Refused(_has_own_guard(node.lineno))
         if origin.startswith("scalekit.") and origin.endswith("ScalekitClient"):
             raise Refused(
@@ -204,11 +204,6 @@ def refuse_other_ways(module: Module) -> None:
                     node.lineno,
                 )
             )
-
-
-def _given(call: ast.Call, keyword: str) -> bool:
-    value = argument(call, None, keyword)
-    return value is not None and not (isinstance(value, ast.Constant) and value.value is None)
 
 
 def _has_own_guard(line: int) -> Reason:

@@ -236,8 +236,7 @@ def _registration(
     kind: Kind, path: str | None, methods: frozenset[str] | None, call: ast.Call, frame: _Frame
 ) -> Registration:
     shown = frame.at or call
-    place, inside = frame.place, frame.depth > 0
-    return Registration(kind, path, methods, place, shown.lineno, shown.col_offset, inside)
+    return Registration(kind, path, methods, frame.place, shown.lineno, shown.col_offset)
 
 
 def _note_guard(seen: Scan, call: ast.Call, frame: _Frame) -> None:
