@@ -36,6 +36,8 @@ LOUD = {
         + 'def more(api):\n    @api.get("/mcp/c")\n    def c(): ...\nmore(app)\n',
         "unknown router behind a root mount": 'app.mount("/", mcp_app)\n'
         "from elsewhere import r\napp.include_router(r)\n",
+        "under another name": MOUNT + 'api = app\napi.add_api_route("/mcp/g", lambda: 1)\n',
+        "on its router": MOUNT + 'r = app.router\n@r.get("/mcp/h")\ndef h(): ...\n',
         "both inside one if": "if os.getenv('A'):\n    "
         + MOUNT
         + "    app.add_route('/mcp/d', 1)\n",
@@ -156,6 +158,7 @@ def codes(source: str) -> list[str]:
 def mutated(source: str) -> list[str]:
     """The same app under other names, other imports, and inside a factory."""
     renamed = source.replace("app.", "site.").replace("app =", "site =").replace("(app)", "(site)")
+    renamed = renamed.replace("= app\n", "= site\n")
     renamed = renamed.replace("mcp_site", "mcp_app")
     aliased = source.replace("import APIRouter, FastAPI", "import APIRouter, FastAPI as Api")
     aliased = aliased.replace("= FastAPI(", "= Api(").replace(", FastAPI()", ", Api()")

@@ -1,9 +1,12 @@
 """What follows from a plan for the app's own routes and for its users."""
 
+import ast
+
 from mcp_auth_retrofit.plan.decision import Decision
 from mcp_auth_retrofit.results import Caution
 from mcp_auth_retrofit.wiring.model import Entrypoint
 from mcp_auth_retrofit.wiring.names import argument
+from mcp_auth_retrofit.wiring.routers import REGISTERS
 
 
 def tell_consequences(decision: Decision) -> None:
@@ -12,7 +15,9 @@ def tell_consequences(decision: Decision) -> None:
     own = [r for r in entry.registrations if mount is None or r.place != mount.place]
     paths = list(dict.fromkeys(r.path for r in own if r.path is not None))
     plan.opened = list(decision.spot.opened)
-    plan.complete = all(r.path is not None and r.kind != "router" for r in own)
+    plan.complete = not _registers_unseen(entry) and all(
+        r.path is not None and r.kind != "router" for r in own
+    )
     guarded_all = entry.ours.everywhere is not None
     if plan.protect == "mcp":
         plan.open_routes = len([path for path in paths if path != "/health"])
@@ -22,6 +27,22 @@ def tell_consequences(decision: Decision) -> None:
     if mount is not None and not mount.guarded and not guarded_all:
         plan.locked.append(plan.mcp_path)
     _tell_inner_path(decision)
+
+
+def _registers_unseen(entry: Entrypoint) -> bool:
+    """`get = app.get`, or a method that uses the app: who calls it, and when, can't be told."""
+    seen = {id(node.func) for node in ast.walk(entry.tree) if isinstance(node, ast.Call)}
+    for node in ast.walk(entry.tree):
+        if isinstance(node, ast.ClassDef | ast.Lambda):
+            seen -= {id(inner) for inner in ast.walk(node)}
+    return any(
+        isinstance(node, ast.Attribute)
+        and node.attr in REGISTERS
+        and isinstance(node.value, ast.Name)
+        and node.value.id == entry.app.name
+        and id(node) not in seen
+        for node in ast.walk(entry.tree)
+    )
 
 
 def _documentation(entry: Entrypoint) -> list[str]:

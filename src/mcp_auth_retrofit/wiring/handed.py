@@ -23,15 +23,16 @@ _BUILTINS = frozenset({"print", "isinstance", "id", "repr", "type", "hasattr"})
 def hands(call: ast.Call, owners: set[str]) -> bool:
     """Whether the app itself, or its router, is an argument."""
     given = [*call.args, *(keyword.value for keyword in call.keywords)]
-    return any(_is_app(value, owners) for value in given)
+    return any(is_app(value, owners) for value in given)
 
 
-def _is_app(value: ast.expr, owners: set[str]) -> bool:
+def is_app(value: ast.expr, owners: set[str]) -> bool:
+    """Whether an expression is the app, under one of its names, or its router."""
     match value:
         case ast.Name(id=name) | ast.Attribute(value=ast.Name(id=name), attr="router"):
             return name in owners
         case ast.Starred(value=inner):
-            return _is_app(inner, owners)
+            return is_app(inner, owners)
     return False
 
 
@@ -121,9 +122,9 @@ def parameters(
     names = {
         parameter.arg
         for parameter, given in zip(positional, call.args, strict=False)
-        if _is_app(given, owners)
+        if is_app(given, owners)
     }
-    return names | {k.arg for k in call.keywords if k.arg and _is_app(k.value, owners)}
+    return names | {k.arg for k in call.keywords if k.arg and is_app(k.value, owners)}
 
 
 def local_names(function: ast.FunctionDef | ast.AsyncFunctionDef) -> set[str]:

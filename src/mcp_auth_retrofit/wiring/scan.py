@@ -8,6 +8,7 @@ from mcp_auth_retrofit.wiring.handed import (
     function_of,
     hands,
     hands_on,
+    is_app,
     is_harmless,
     local_names,
     mentions,
@@ -69,6 +70,7 @@ class _Frame:
 def scan(module: Module, app: str, block: Place, statements: list[ast.stmt], after: int) -> Scan:
     """Everything done to `app` in its block behind the statement that makes it."""
     seen = Scan(module, app, block)
+    owners = {app}
     for index, statement in enumerate(statements):
         if index <= after:
             continue
@@ -76,7 +78,7 @@ def scan(module: Module, app: str, block: Place, statements: list[ast.stmt], aft
         if is_main_guard(statement):
             seen.stops.append(Stop(index, statement.lineno))
             continue
-        _statement(seen, statement, place, {app})
+        _statement(seen, statement, place, owners)
     return seen
 
 
@@ -148,6 +150,8 @@ def _assigns(seen: Scan, statement: ast.stmt, place: Place, owners: set[str]) ->
         return
     for made in statement.targets:
         match made:
+            case ast.Name(id=name) if is_app(statement.value, owners):
+                owners.add(name)  # `api = app`, `router = app.router`: the same under another name
             case ast.Attribute(
                 value=ast.Attribute(value=ast.Name(id=name), attr="router"),
                 attr="lifespan_context",
