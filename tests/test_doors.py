@@ -130,3 +130,30 @@ def test_a_guard_that_may_not_run_is_none(tmp_path: Path) -> None:
 def test_a_server_behind_a_star_is_not_doubled(tmp_path: Path) -> None:
     source = "from fastapi import FastAPI\nfrom things import *\napp = FastAPI()\n"
     assert outcome(tmp_path, source, Options()) == "mcp-elsewhere"
+
+
+@pytest.mark.parametrize(
+    ("line", "warned"),
+    [
+        ('mcp.run(transport="http")', True),
+        ('mcp.run("sse")', True),
+        ("mcp.run()", False),
+        ('mcp.run(transport="stdio")', False),
+    ],
+)
+def test_a_server_that_is_run_alone_is_told(tmp_path: Path, line: str, warned: bool) -> None:
+    entry = tmp_path / "main.py"
+    entry.write_text(f"{HEAD}{MOUNT}if __name__ == '__main__':\n    {line}\n")
+    result = prepare(entry, Options(project_files=False))
+    assert ("server-runs-alone" in {w.code for w in result.warnings}) is warned
+
+
+def test_a_lifespan_that_only_tells_of_mcp_is_merged(tmp_path: Path) -> None:
+    entry = tmp_path / "main.py"
+    life = "async def life(app):\n    print(mcp_app.lifespan)\n    yield\n"
+    head = HEAD.replace(
+        "app = FastAPI(lifespan=mcp_app.lifespan)", f"{life}app = FastAPI(lifespan=life)"
+    )
+    entry.write_text(head + MOUNT)
+    result = prepare(entry, Options(project_files=False))
+    assert b"merge_lifespans(life, mcp_app.lifespan)" in result.writes[-1].after

@@ -27,6 +27,29 @@ def tell_consequences(decision: Decision) -> None:
     if mount is not None and not mount.guarded and not guarded_all:
         plan.locked.append(plan.mcp_path)
     _tell_inner_path(decision)
+    _tell_other_server(decision)
+
+
+def _tell_other_server(decision: Decision) -> None:
+    """`mcp.run(transport="http")` serves the same tools by itself, and no guard stands there."""
+    for node in ast.walk(decision.entry.tree):
+        match node:
+            case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr=verb)) if (
+                name == decision.server and verb.startswith("run")
+            ):
+                transport = argument(node, 0, "transport")
+                over_http = "http" in verb or (
+                    transport is not None and decision.entry.names.text(transport) != "stdio"
+                )
+                if over_http:
+                    decision.plan.warnings.append(
+                        Caution(
+                            "server-runs-alone",
+                            f"`{name}.{verb}(...)` serves MCP without the app and its guard: "
+                            "start the app instead.",
+                            node.lineno,
+                        )
+                    )
 
 
 def _registers_unseen(entry: Entrypoint) -> bool:

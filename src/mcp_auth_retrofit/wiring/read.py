@@ -192,7 +192,10 @@ def runs_mcp(entry: Entrypoint, names: set[str]) -> bool:
     texts: list[ast.AST] = [t for t in (entry.lifespan.value, entry.lifespan.text) if t]
     texts += [s for s, place in visible(entry.module, entry.app) if place in places]
     for text in texts:
+        told = {id(inner) for call in ast.walk(text) if _tells(call) for inner in ast.walk(call)}
         for node in ast.walk(text):
+            if id(node) in told:
+                continue
             match node:
                 case ast.Attribute(value=ast.Name(id=name), attr="lifespan" | "session_manager"):
                     if name in names:
@@ -203,6 +206,12 @@ def runs_mcp(entry: Entrypoint, names: set[str]) -> bool:
                 ) if name in names:
                     return True
     return False
+
+
+def _tells(node: ast.AST) -> bool:
+    """A call that prints or logs what it is given, and enters nothing."""
+    name = ast.unparse(node.func).rpartition(".")[2] if isinstance(node, ast.Call) else ""
+    return name in {"print", "debug", "info", "warning", "error", "exception"}
 
 
 def refuse_mounted_twice(entry: Entrypoint) -> None:
