@@ -6,16 +6,24 @@ import re
 from pathlib import Path
 
 import pytest
+import typer.main
 
+from mcp_auth_retrofit.cli import app
 from mcp_auth_retrofit.rules import all_rules
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 RECIPE = ROOT / "docs" / "recipe.md"
-TEST = re.compile(r"\b([\w/]+\.py)::(\w+)")
-"""A test as pytest names it; the parameters in brackets are left out."""
+TEST = re.compile(r"\b([\w/]+\.py)::(\w+)(?:\[([^\]]+)\])?")
+"""A test as pytest names it: file, function, and what stands in brackets."""
 LINK = re.compile(r"\]\(([^)\s]+)[^)]*\)|^\[[^\]]+\]:\s*(\S+)", re.MULTILINE)
 """Links in the text, and those that stand below it under a label."""
+OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*[a-z]")
+COMMAND = re.compile(r"mcp-auth-retrofit (apply|check|new)\b([^#|`\n]*)")
+"""A command line of ours, to its end or to a pipe."""
+FOREIGN = {"--root-path": "uvicorn", "--strict": "mypy"}
+"""Options that the pages name of other tools."""
+THIS = "test_what_is_not_there_is_seen"
 
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 
@@ -31,9 +39,39 @@ def functions_of(path: Path) -> frozenset[str]:
     return frozenset(name for name in names if name.startswith("test_"))
 
 
+@functools.cache
+def parameters_of(path: Path) -> frozenset[str]:
+    """What may stand in brackets: a text of the file, or the name of one of the cases."""
+    nodes = ast.walk(ast.parse(path.read_bytes()))
+    texts = {node.value for node in nodes if isinstance(node, ast.Constant)}
+    cases = {case.parent.name for case in ROOT.glob("tests/fixtures/*/case.toml")}
+    return frozenset({text for text in texts if isinstance(text, str)} | cases)
+
+
 def missing_tests(text: str) -> list[str]:
-    found = TEST.findall(text)
-    return [f"{path}::{name}" for path, name in found if name not in functions_of(ROOT / path)]
+    return [
+        f"{path}::{name}[{parameter}]"
+        for path, name, parameter in TEST.findall(text)
+        if name not in functions_of(ROOT / path)
+        or (parameter and parameter not in parameters_of(ROOT / path))
+    ]
+
+
+def options_of(command: str) -> set[str]:
+    """The long options of one of our commands, as it declares them."""
+    group = typer.main.get_command(app)
+    found = group.get_command(typer.Context(group), command)  # type: ignore[attr-defined]  # a group
+    texts = {text for one in found.params for text in (*one.opts, *one.secondary_opts)}
+    return {text for text in texts if text.startswith("--")}
+
+
+def missing_options(text: str) -> list[str]:
+    """Options that no command has, and those that stand behind another command than theirs."""
+    every = {"--help", "--version", *FOREIGN}.union(*map(options_of, ("apply", "check", "new")))
+    gone = [option for option in OPTION.findall(text) if option not in every]
+    for command, rest in COMMAND.findall(text):
+        gone += [o for o in OPTION.findall(rest) if o not in options_of(command) and o in every]
+    return gone
 
 
 def dead_links(text: str, folder: Path) -> list[str]:
@@ -53,11 +91,24 @@ def test_every_relative_link_leads_somewhere(page: Path) -> None:
     assert dead_links(page.read_text(encoding="utf-8"), page.parent) == []
 
 
+@every_page
+def test_every_option_that_is_named_exists(page: Path) -> None:
+    assert missing_options(page.read_text(encoding="utf-8")) == []
+
+
+def test_every_option_of_apply_is_told() -> None:
+    told = OPTION.findall((ROOT / "README.md").read_text(encoding="utf-8"))
+    assert options_of("apply") <= set(told)
+
+
 def test_what_is_not_there_is_seen() -> None:
-    named = (
-        "`tests/test_docs.py::test_gone[x]`, `tests/gone.py::test_x`, `tests/test_docs.py::LINK`"
+    here = "tests/test_docs.py"
+    named = f"`{here}::test_gone[x]`, `tests/gone.py::test_x`, `{here}::LINK`, `{here}::{THIS}[zz]`"
+    assert len(missing_tests(named)) == 4
+    options = (
+        "--protcet `--yes` $ mcp-auth-retrofit check x --dry-run\nmcp-auth-retrofit apply --yes"
     )
-    assert len(missing_tests(named)) == 3
+    assert missing_options(options) == ["--protcet", "--dry-run"]
     links = "[a](docs/gone.md#x) [b](README.md 'title') [c](https://x.example) [d](#e)\n[f]: gone\n"
     assert dead_links(links, ROOT) == ["docs/gone.md", "gone"]
 
@@ -74,7 +125,7 @@ def test_all_29_defects_are_told_and_shown() -> None:
 
 
 def test_every_run_of_the_recipes_lines_is_told() -> None:
-    named = {name for _, name in TEST.findall(RECIPE.read_text(encoding="utf-8"))}
+    named = {name for _, name, _ in TEST.findall(RECIPE.read_text(encoding="utf-8"))}
     assert functions_of(ROOT / "tests" / "test_recipe_harm.py") <= named
 
 
