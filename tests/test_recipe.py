@@ -94,6 +94,21 @@ def test_the_apps_own_405_404_and_redirects_stay(
     assert [before.answers[probe].status for probe in AROUND] == [405, 405, 307, 404]
 
 
+def test_health_of_a_root_mount(warm: Warm, standin: Standin, tmp_path: Path) -> None:
+    """What no route answers there goes on to the guard: a HEAD, too, where only GET is routed."""
+    result = run("bare_without_routes", tmp_path)
+    result.written(tmp_path / "after")
+
+    def settings(url: str) -> dict[str, str]:
+        return standin.settings(f"{url}/")
+
+    with observe(result.case, tmp_path / "after", warm.launch, settings) as after:
+        token = {"Authorization": f"Bearer {standin.token()}"}
+        asked = [("GET", {}), ("HEAD", {}), ("HEAD", token)]
+        found = [after.one(method, "/health", headers).status for method, headers in asked]
+    assert found == [200, 401, 404]
+
+
 def test_a_doubled_path_is_told(tmp_path: Path) -> None:
     result = run("doubled_path", tmp_path).result
     assert (result.mount_path, result.mcp_path) == ("/mcp", "/mcp/mcp")

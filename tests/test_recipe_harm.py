@@ -14,11 +14,12 @@ import httpx
 import pytest
 from fastapi import FastAPI, Request, Response, WebSocket
 from fastmcp import Client, Context, FastMCP
+from fastmcp.server.dependencies import get_access_token
 from starlette.middleware.cors import CORSMiddleware
 from starlette.testclient import TestClient
 
 from mcp_auth_retrofit.verify.standin import Standin
-from wire.world import INITIALIZE, MCP_HEADERS, WELL_KNOWN
+from wire.world import INITIALIZE, MCP_HEADERS, WELL_KNOWN, WHO
 
 AUDIENCE = "http://localhost:3002/"
 
@@ -116,10 +117,11 @@ def test_the_recipes_guard_refuses_preflights(standin: Standin) -> None:
 def test_the_recipes_cors_lets_any_page_in_and_hides_what_it_needs(standin: Standin) -> None:
     """Any origin may read with the user's cookies; DELETE and the session's id are withheld."""
     client = TestClient(recipes_app(standin))
-    answer = client.get("/health", headers={"origin": EVIL, "cookie": "session=1"})
-    assert answer.headers["access-control-allow-origin"] == EVIL
-    assert answer.headers["access-control-allow-credentials"] == "true"
-    assert "access-control-expose-headers" not in answer.headers
+    for cookie in ({}, {"cookie": "session=1"}):
+        answer = client.get("/health", headers={"origin": EVIL, **cookie})
+        assert answer.headers["access-control-allow-origin"] == EVIL
+        assert answer.headers["access-control-allow-credentials"] == "true"
+        assert "access-control-expose-headers" not in answer.headers
     alone = TestClient(CORSMiddleware(FastAPI(), **CORS))
     asks = {"origin": EVIL, "access-control-request-method": "DELETE"}
     assert alone.options("/", headers=asks).status_code == 400
@@ -155,9 +157,18 @@ def test_the_recipes_client_signs_in_as_it_is_made(own: Standin) -> None:
     recipes_app(own)
     assert own.sign_ins == 1
     own.fail_sign_in = 401
-    unauthorized = importlib.import_module("scalekit.common.exceptions")
-    with pytest.raises(unauthorized.ScalekitUnauthorizedException):
+    errors = importlib.import_module("scalekit.common.exceptions")
+    with pytest.raises(errors.ScalekitUnauthorizedException):
         recipes_app(own)
+    with pytest.raises(errors.ScalekitException):
+        recipes_app(own, env_url="http://127.0.0.1:9")  # nobody listens there
+
+
+def test_the_recipes_client_fails_on_an_empty_address(standin: Standin) -> None:
+    sdk = importlib.import_module("scalekit.client")
+    errors = importlib.import_module("scalekit.common.exceptions")
+    with pytest.raises(errors.ScalekitException):
+        sdk.ScalekitClient("", standin.client_id, standin.client_secret)
 
 
 def test_the_recipe_keeps_keys_for_ever(own: Standin) -> None:
@@ -178,6 +189,7 @@ Claims = Callable[[Standin], dict[str, Any]]
 MISTAKEN: dict[str, tuple[Claims, dict[str, Any], int]] = {
     "13: an empty issuer takes any": (lambda _: {"iss": EVIL}, {"issuer": ""}, 200),
     "13: no audience takes any": (lambda _: {"aud": EVIL}, {"audience": []}, 200),
+    "13: an audience of None takes any": (lambda _: {"aud": EVIL}, {"audience": None}, 200),
     "13: an empty audience takes none": (lambda _: {}, {"audience": [""]}, 401),
     "15: no exp": (lambda _: {"exp": None}, {}, 200),
     "15: no sub": (lambda _: {"sub": None}, {}, 200),
@@ -206,15 +218,19 @@ def test_the_recipe_knows_public_paths_in_one_form(standin: Standin) -> None:
 
 
 def test_the_recipe_lends_a_session_to_anybody(standin: Standin) -> None:
-    app, mcp_app = recipes_app(standin), FastMCP("recipe").http_app(path="/")
+    """And the tool does not learn who calls it."""
+    server: FastMCP[Any] = FastMCP("recipe")
+    server.tool(lambda: f"called by {get_access_token()}", name="who")
+    app, mcp_app = recipes_app(standin), server.http_app(path="/")
     app.router.lifespan_context = mcp_app.lifespan
     app.mount("/mcp", mcp_app)
-    tools = {"jsonrpc": "2.0", "id": 2, "method": "tools/list"}
     with TestClient(app) as client:
         alice = client.post("/mcp/", json=INITIALIZE, headers={**MCP_HEADERS, **bearer(standin)})
         bob = {**MCP_HEADERS, **bearer(standin, sub="usr_bob")}
         bob["mcp-session-id"] = alice.headers["mcp-session-id"]
-        assert client.post("/mcp/", json=tools, headers=bob).status_code == 200
+        answer = client.post("/mcp/", json=WHO, headers=bob)
+    assert answer.status_code == 200
+    assert "called by None" in answer.text
 
 
 def test_the_recipes_startup_is_gone() -> None:
