@@ -49,8 +49,8 @@ OTHER_WAYS = {
         "mcp-app-used-otherwise",
     ),
     "an app made in another module": (
-        MOUNT + 'app.mount("/tools", tools_asgi)\n',
-        "mcp-elsewhere",
+        MOUNT + 'app.add_route("/tools", tools_asgi)\n',
+        "mcp-app-used-otherwise",
     ),
     "a namesake of the guard": (
         "from my_scalekit_auth import ScalekitAuthMiddleware\n"

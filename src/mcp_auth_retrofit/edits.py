@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from mcp_auth_retrofit.wiring.model import Place
+from mcp_auth_retrofit.wiring.places import Place
 
 
 @dataclass(frozen=True)
@@ -46,9 +46,11 @@ class Insert:
 
 @dataclass(frozen=True)
 class Hoist:
-    """An `http_app(...)` call taken out of the mount into a variable of its own."""
+    """What a mount makes on the spot (`mcp.http_app(...)`), taken into a variable of its own."""
 
     mount: Place
+    guarded: bool
+    """It stands inside our guard today."""
     name: str
     place: Place
     """In front of this statement."""
@@ -69,10 +71,12 @@ class SetLifespan:
     """`lifespan=` of the app's constructor: set, or what stands there wrapped in `merge`."""
 
     place: Place
-    mcp_lifespan: str
-    """E.g. `mcp_app.lifespan`."""
+    mcp_lifespans: tuple[str, ...]
+    """E.g. `mcp_app.lifespan`; several when the app serves several MCP servers."""
     merge: str | None
-    """The merge helper's local name; None when what stands there is replaced."""
+    """The merge helper's local name; None when there is nothing to merge."""
+    replaces: bool = False
+    """What stands there is replaced: it belongs to an MCP app that nobody mounts."""
 
 
 @dataclass(frozen=True)
@@ -97,10 +101,12 @@ class RewriteMount:
     """The MCP mount: what it mounts, under which path, and where it stands."""
 
     place: Place
-    mounted: str
-    """The second argument, as source: `ScalekitAuthMiddleware(mcp_app)`."""
-    hoisted: bool = False
-    """What was mounted lives on in a variable, comments and all."""
+    guard: str | None = None
+    """Our guard's local name, to be put around what is mounted."""
+    bare: bool = False
+    """Our guard is taken off what is mounted."""
+    hoisted: str | None = None
+    """The variable that takes the place of what was made on the spot."""
     path: str | None = None
     """A new mount path, as source; None keeps what stands there."""
     statement: Place | None = None

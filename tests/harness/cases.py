@@ -41,6 +41,8 @@ class Case:
     """Why it does not start before."""
     mcp: str = "/mcp"
     """Where MCP is afterwards."""
+    also: tuple[str, ...] = ()
+    """Where other MCP servers of the app are."""
     spellings: tuple[str, ...] | None = None
     """The ways to write it that answer; None: with a slash and without."""
     health: str = "/health"
@@ -112,7 +114,7 @@ def load(folder: Path) -> Case:
     fields = tomllib.loads((folder / "case.toml").read_text(encoding="utf-8"))
     for name in ("probes", "opens", "locks"):
         fields[name] = tuple((method, path) for method, path in fields.get(name, ()))
-    for name in ("options", "spellings"):
+    for name in ("also", "options", "spellings"):
         if name in fields:
             fields[name] = tuple(fields[name])
     return Case(name=folder.name, **fields)

@@ -10,7 +10,7 @@ from harness.observing import Observation, observe
 from harness.warm import Warm
 from laws.conftest import Rewritten
 from mcp_auth_retrofit.verify.boot import CouldNotBoot
-from mcp_auth_retrofit.verify.proof import Check, prove, unchanged
+from mcp_auth_retrofit.verify.proof import Check, prove, spellings, unchanged
 from mcp_auth_retrofit.verify.standin import Standin
 
 
@@ -48,6 +48,16 @@ def test_before_and_after(
             origin=case.origin,
             paths=case.spellings,
         )
+        for path in case.also:
+            checks += prove(
+                after.running.url,
+                case.mcp,
+                token=token,
+                foreign=foreign,
+                health_path=case.health,
+                origin=case.origin,
+                paths=spellings(path),
+            )
 
     assert failed(checks) == []
     assert [answer.status for answer in locked] == [401] * len(locked)

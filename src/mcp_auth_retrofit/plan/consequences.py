@@ -1,20 +1,23 @@
 """What follows from a plan for the app's own routes and for its users."""
 
 import ast
+from collections.abc import Sequence
 
 from mcp_auth_retrofit.plan.decision import Decision
 from mcp_auth_retrofit.results import Caution
 from mcp_auth_retrofit.wiring.model import Entrypoint
-from mcp_auth_retrofit.wiring.names import argument
+from mcp_auth_retrofit.wiring.names import argument, has_keyword
 from mcp_auth_retrofit.wiring.routers import REGISTERS
 
 
-def tell_consequences(decision: Decision) -> None:
+def tell_consequences(decisions: Sequence[Decision]) -> None:
     """Fills in what opens, what locks, what stays open, and what to look at."""
-    entry, plan, mount = decision.entry, decision.plan, decision.chosen.mount
-    own = [r for r in entry.registrations if mount is None or r.place != mount.place]
+    first = decisions[0]
+    entry, plan = first.entry, first.plan
+    mounts = {mount.call for mount in entry.mounts}
+    own = [r for r in entry.registrations if r.call not in mounts]
     paths = list(dict.fromkeys(r.path for r in own if r.path is not None))
-    plan.opened = list(decision.spot.opened)
+    plan.opened = [path for decision in decisions for path in decision.spot.opened]
     plan.complete = not _registers_unseen(entry) and all(
         r.path is not None and r.kind != "router" for r in own
     )
@@ -22,12 +25,75 @@ def tell_consequences(decision: Decision) -> None:
     if plan.protect == "mcp":
         plan.open_routes = len([path for path in paths if path != "/health"])
     elif not guarded_all:
-        public = {"/health", *decision.options.public}
+        public = {"/health", *first.options.public}
         plan.locked = [path for path in (*paths, *_documentation(entry)) if path not in public]
-    if mount is not None and not mount.guarded and not guarded_all:
-        plan.locked.append(plan.mcp_path)
-    _tell_inner_path(decision)
-    _tell_other_server(decision)
+    for decision in decisions:
+        mount = decision.chosen.mount
+        if mount is not None and not mount.guarded and not guarded_all:
+            plan.locked.append(decision.mcp_path or decision.mount_path)
+        _tell_inner_path(decision)
+        _tell_family(decision)
+    _tell_several(decisions)
+    _tell_other_server(first)
+
+
+def _tell_several(decisions: Sequence[Decision]) -> None:
+    if len(decisions) > 1:
+        mount = decisions[1].chosen.mount
+        decisions[0].plan.warnings.append(
+            Caution(
+                "several-mcp-mounts",
+                "Several MCP mounts share one resource and one audience: register a server URL "
+                "that lies above all of them ("
+                + ", ".join(decision.mcp_path or decision.mount_path for decision in decisions)
+                + ").",
+                mount.line if mount else None,
+            )
+        )
+
+
+def _tell_family(decision: Decision) -> None:
+    """What the official SDK and what the user's word leave to the user."""
+    mount, served = decision.chosen.mount, decision.chosen.served
+    if decision.spot.prefix is None and mount is not None:
+        decision.plan.warnings.append(
+            Caution(
+                "mount-path-computed",
+                "The mount's path is known only when the app runs: the mount stays where it is, "
+                "and EXPECTED_AUDIENCE has to name that path.",
+                mount.line,
+            )
+        )
+    if mount is not None and served is None:
+        decision.plan.warnings.append(
+            Caution(
+                "lifespan-yours",
+                f"`{decision.server}` is taken for an MCP app because you say so: see to it that "
+                "its lifespan runs, if it has one.",
+                mount.line,
+            )
+        )
+    if decision.chosen.family == "official" and not _names_hosts(decision):
+        decision.plan.warnings.append(
+            Caution(
+                "sdk-host",
+                "The official SDK answers 421 to any host but localhost unless it is given "
+                "transport_security=TransportSecuritySettings(allowed_hosts=[...]).",
+                mount.line if mount else None,
+            )
+        )
+
+
+def _names_hosts(decision: Decision) -> bool:
+    served, server = decision.chosen.served, decision.chosen.server
+    made = served.server if served else server.made if server else None
+    calls = [made.call if made else None, served.call if served else None]
+    return any(
+        has_keyword(call, name) or any(k.arg is None for k in call.keywords)
+        for call in calls
+        if call is not None
+        for name in ("transport_security", "host")
+    )
 
 
 def _tell_other_server(decision: Decision) -> None:
@@ -80,7 +146,7 @@ def _documentation(entry: Entrypoint) -> list[str]:
 
 def _tell_inner_path(decision: Decision) -> None:
     mount, mcp_app = decision.chosen.mount, decision.chosen.mcp_app
-    if decision.inner is None:
+    if decision.inner is None and decision.chosen.served is not None:
         decision.plan.warnings.append(
             Caution(
                 "inner-path-unknown",
@@ -88,12 +154,17 @@ def _tell_inner_path(decision: Decision) -> None:
                 mcp_app.line if mcp_app else mount.line if mount else None,
             )
         )
-    elif decision.inner != "/" and decision.spot.prefix:
+    elif decision.inner not in ("/", None) and decision.spot.prefix and not _is_sse(decision):
         decision.plan.warnings.append(
             Caution(
                 "doubled-path",
-                f"http_app() has a path of its own, so MCP answers at {decision.plan.mcp_path}. "
-                f'It is left so; http_app(path="/") would make it {decision.spot.prefix}.',
+                f"The MCP app has a path of its own, so MCP answers at {decision.mcp_path}. It is "
+                f'left so; with "/" as its own path it would be {decision.spot.prefix}.',
                 mount.line if mount else None,
             )
         )
+
+
+def _is_sse(decision: Decision) -> bool:
+    """Its two paths below the mount are part of the transport."""
+    return decision.chosen.served is not None and decision.chosen.served.sse

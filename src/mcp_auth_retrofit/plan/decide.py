@@ -1,5 +1,7 @@
 """The plan: every edit, in the order in which the reader of the diff meets its reasons."""
 
+import ast
+
 from mcp_auth_retrofit.options import Options
 from mcp_auth_retrofit.plan.consequences import tell_consequences
 from mcp_auth_retrofit.plan.decision import Decision
@@ -8,59 +10,104 @@ from mcp_auth_retrofit.plan.lifespan import decide_lifespan
 from mcp_auth_retrofit.plan.mcp_app import decide_mcp_app
 from mcp_auth_retrofit.plan.model import Plan
 from mcp_auth_retrofit.plan.naming import Naming
-from mcp_auth_retrofit.plan.place import find_spot
-from mcp_auth_retrofit.plan.routes import decide_bare_path, decide_health, decide_metadata
-from mcp_auth_retrofit.plan.server import choose, inner_path
+from mcp_auth_retrofit.plan.place import Spot, find_spot, refuse_own_metadata
+from mcp_auth_retrofit.plan.routes import decide_bare_paths, decide_health, decide_metadata
+from mcp_auth_retrofit.plan.server import Chosen, choose
+from mcp_auth_retrofit.plan.uses import refuse_other_uses
 from mcp_auth_retrofit.results import Reason, Refused
 from mcp_auth_retrofit.wiring.model import Entrypoint
 from mcp_auth_retrofit.wiring.names import argument
-from mcp_auth_retrofit.wiring.read import refuse_mounted_twice
+from mcp_auth_retrofit.wiring.running import runs
 
 
 def decide(entry: Entrypoint, options: Options) -> Plan:
     """The plan for one entrypoint. Raises Refused where nothing safe can be done."""
-    refuse_mounted_twice(entry)
     _refuse_routes_keyword(entry)
-    decision = _decision(entry, options)
-    decide_mcp_app(decision)
-    decide_metadata(decision)
-    decide_everywhere(decision)
-    decide_lifespan(decision)
-    decide_health(decision)
-    decide_bare_path(decision)
-    decide_mount(decision)
-    tell_consequences(decision)
-    imports = decision.naming.edit()
-    if imports is not None:
-        decision.plan.edits.append(imports)
-    return decision.plan
-
-
-def _decision(entry: Entrypoint, options: Options) -> Decision:
+    refuse_own_metadata(entry)
     chosen = choose(entry, options)
-    spot = find_spot(entry, chosen, options)
+    refuse_other_uses(entry, chosen)
+    decisions = _decisions(entry, options, chosen)
+    first = decisions[0]
+    for decision in decisions:
+        decide_mcp_app(decision)
+    decide_metadata(first)
+    decide_everywhere(first)
+    decide_lifespan(decisions)
+    decide_health(first)
+    decide_bare_paths(decisions)
+    for decision in decisions:
+        decide_mount(decision)
+    tell_consequences(decisions)
+    imports = first.naming.edit()
+    if imports is not None:
+        first.plan.edits.append(imports)
+    return first.plan
+
+
+def _decisions(entry: Entrypoint, options: Options, chosen: list[Chosen]) -> list[Decision]:
+    spots = [find_spot(entry, one, options) for one in chosen]
+    if len(spots) > 1:
+        _refuse_several(entry, spots, options)
     naming = Naming(entry)
-    server = chosen.server.name if chosen.server else naming.free("mcp", "mcp_server")
-    mcp_app = chosen.mcp_app.name if chosen.mcp_app else None
-    inner = inner_path(entry, chosen.http_call)
-    plan = Plan(
-        app=entry.app.name,
-        mcp=server,
-        mount_path=spot.prefix or "/",
-        mcp_path=spot.prefix if inner == "/" and spot.prefix else spot.prefix + (inner or "/"),
-        protect=options.protect or ("all" if entry.ours.everywhere else "mcp"),
-    )
-    return Decision(
-        entry,
-        options,
-        chosen,
-        spot,
-        naming,
-        plan,
-        server=server,
-        mcp_app=mcp_app or naming.free("mcp_app", "mcp_http_app", "mcp_asgi_app"),
-        inner=inner,
-    )
+    protect = options.protect or ("all" if entry.ours.everywhere else "mcp")
+    plan = Plan(entry.app.name, "", "", None, protect)
+    decisions = [
+        Decision(
+            entry,
+            options,
+            one,
+            spot,
+            naming,
+            plan,
+            server=_server_name(one) or naming.free("mcp", "mcp_server"),
+            mcp_app=_mcp_app_name(one) or naming.free("mcp_app", "mcp_http_app", "mcp_asgi_app"),
+            inner=one.served.path if one.served else None if one.mount else "/",
+            lifespan=_missing_lifespan(entry, one),
+        )
+        for one, spot in zip(chosen, spots, strict=True)
+    ]
+    first = decisions[0]
+    plan.mcp, plan.mount_path, plan.mcp_path = first.server, first.mount_path, first.mcp_path
+    return decisions
+
+
+def _server_name(chosen: Chosen) -> str | None:
+    if chosen.server is not None:
+        return chosen.server.name
+    made = chosen.mcp_app.name if chosen.mcp_app else None
+    return made or (ast.unparse(chosen.mount.held) if chosen.mount else None)
+
+
+def _mcp_app_name(chosen: Chosen) -> str | None:
+    if chosen.mcp_app is not None:
+        return chosen.mcp_app.name
+    return chosen.mount.mcp_app if chosen.mount else None
+
+
+def _missing_lifespan(entry: Entrypoint, chosen: Chosen) -> str | None:
+    """What of the MCP app nobody enters yet; what is only told to be one is the user's to run."""
+    if chosen.mount is None and chosen.mcp_app is None:
+        return "lifespan" if chosen.family == "fastmcp" else "router.lifespan_context"
+    served = chosen.served
+    if served is None or served.lifespan is None or runs(entry, served):
+        return None
+    return served.lifespan
+
+
+def _refuse_several(entry: Entrypoint, spots: list[Spot], options: Options) -> None:
+    """Several mounts are guarded where they stand; none of them can be moved past the others."""
+    if options.mount_path is not None or any(spot.moves for spot in spots):
+        raise Refused(
+            Reason(
+                "several-mcp-mounts",
+                "Several MCP apps are mounted here (lines "
+                + ", ".join(str(mount.line) for mount in entry.mounts)
+                + "), and not all of them where they can stay.",
+                "Move the mounts behind the app's last route, and run apply again without "
+                "--mount-path.",
+                entry.mounts[1].line,
+            )
+        )
 
 
 def _refuse_routes_keyword(entry: Entrypoint) -> None:

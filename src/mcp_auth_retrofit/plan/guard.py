@@ -4,7 +4,6 @@ import ast
 
 from mcp_auth_retrofit.edits import Insert, Remove, RewriteMount
 from mcp_auth_retrofit.plan.decision import Decision, listed, quoted
-from mcp_auth_retrofit.plan.routes import path_source
 from mcp_auth_retrofit.results import Reason, Refused
 from mcp_auth_retrofit.wiring.model import Mount
 from mcp_auth_retrofit.wiring.names import GUARD
@@ -20,17 +19,14 @@ def decide_mount(decision: Decision) -> None:
         _old_mount(decision, mount, guarded)
 
 
-def _mounted(decision: Decision, guarded: bool) -> str:
-    name = decision.mcp_app
-    return f"{decision.naming.ours(GUARD)}({name})" if guarded else name
-
-
 def _new_mount(decision: Decision, guarded: bool) -> None:
-    path, mounted = path_source(decision), _mounted(decision, guarded)
+    mounted = decision.mcp_app
+    if guarded:
+        mounted = f"{decision.naming.ours(GUARD)}({mounted})"
     decision.plan.add(
         Insert(
             decision.spot.place,
-            f"{decision.app}.mount({path}, {mounted})\n",
+            f"{decision.app}.mount({decision.path_source}, {mounted})\n",
             blank=0 if decision.has_bare_path else decision.apart,
         ),
         "mount",
@@ -49,18 +45,19 @@ def _old_mount(decision: Decision, mount: Mount, guarded: bool) -> None:
         said.append(f"mounts it at {decision.plan.mount_path}")
     if spot.moves:
         said.append("moves it to its last valid place")
-    if not said and mount.inline is None:
+    if not said and not decision.hoists:
         return
-    behind_function = any(change.transform == "health" for change in decision.plan.changes)
+    puts = guarded and (decision.hoists or not mount.guarded)
     edit = RewriteMount(
         mount.place,
-        _mounted(decision, guarded),
-        hoisted=mount.inline is not None,
+        guard=decision.naming.ours(GUARD) if puts else None,
+        bare=mount.guarded and (decision.hoists or not guarded),
+        hoisted=decision.mcp_app if decision.hoists else None,
         path=moved_to,
         statement=mount.place[: len(decision.entry.app.block) + 1] if decision.nested else None,
         target=spot.place if spot.moves else None,
         blank=0 if decision.has_bare_path and not decision.nested else decision.apart,
-        above=decision.apart if behind_function and not decision.has_bare_path else 0,
+        above=decision.apart if decision.follows_health and not decision.has_bare_path else 0,
     )
     if said:
         decision.plan.add(edit, "mount", mount.line, f"The MCP mount: {listed(said)}.")
@@ -99,10 +96,12 @@ def decide_everywhere(decision: Decision) -> None:
 
 
 def _refuse_open_mcp(decision: Decision, public: tuple[str, ...]) -> None:
-    prefix, mcp_path = decision.spot.prefix, decision.plan.mcp_path.rstrip("/")
+    prefix, mcp_path = decision.spot.prefix, (decision.plan.mcp_path or "").rstrip("/")
     for path in public:
         bare = path.rstrip("/")
-        if bare in (prefix, mcp_path) or (prefix and bare.startswith(f"{prefix}/")):
+        unknown = prefix is None and bare != "/health"
+        below = prefix and bare.startswith(f"{prefix}/")
+        if unknown or below or bare in (prefix, mcp_path):
             raise Refused(
                 Reason(
                     "public-mcp",

@@ -1,9 +1,16 @@
 """The MCP server and its HTTP app: made where there is none, named where the mount hid it."""
 
+import ast
+
 from mcp_auth_retrofit.edits import AddKeywords, Hoist, Insert, MoveKeywords
 from mcp_auth_retrofit.plan.decision import Decision, listed, quoted
 from mcp_auth_retrofit.plan.server import moved_keywords, refused_keywords
-from mcp_auth_retrofit.wiring.names import argument
+from mcp_auth_retrofit.results import Reason, Refused
+from mcp_auth_retrofit.wiring.model import Mount
+from mcp_auth_retrofit.wiring.names import argument, dotted
+from mcp_auth_retrofit.wiring.proof import Made
+
+Keywords = tuple[tuple[str, str], ...]
 
 _SAMPLE = '''\
 {mcp} = {fastmcp}({title})
@@ -20,7 +27,8 @@ def decide_mcp_app(decision: Decision) -> None:
     entry, chosen, plan = decision.entry, decision.chosen, decision.plan
     keywords = moved_keywords(entry, chosen.server)
     if chosen.server is None:
-        _make_server(decision)
+        if chosen.mount is None and chosen.mcp_app is None:
+            _make_server(decision)
     elif keywords and chosen.server.place is not None:
         names = tuple(name for name, _ in keywords)
         plan.add(
@@ -31,9 +39,11 @@ def decide_mcp_app(decision: Decision) -> None:
             "to http_app().",
         )
     plan.warnings += refused_keywords(entry, chosen.server)
-    if chosen.mcp_app is None:
+    if chosen.mount is None and chosen.mcp_app is None:
+        _make_mcp_app(decision, keywords)
+    elif decision.hoists:
         _name_mcp_app(decision, keywords)
-    elif keywords:
+    elif keywords and chosen.mcp_app is not None and chosen.mcp_app.call is not None:
         plan.edits.append(AddKeywords(chosen.mcp_app.place, keywords))
 
 
@@ -55,30 +65,73 @@ def _make_server(decision: Decision) -> None:
     )
 
 
-def _name_mcp_app(decision: Decision, keywords: tuple[tuple[str, str], ...]) -> None:
+def _name_mcp_app(decision: Decision, keywords: Keywords) -> None:
     """`mcp_app = mcp.http_app(...)`: above FastAPI(...), else right above the mount."""
-    early, mount, name = decision.early, decision.chosen.mount, decision.mcp_app
-    target = decision.entry.app.place if early else decision.mount_place
-    joined = early or decision.stays
-    above = 0 if early or decision.nested else decision.apart
-    if mount is not None:
-        decision.plan.add(
-            Hoist(mount.place, name, target, keywords, above, joined),
-            "mcp_app",
-            mount.line,
-            f"Gives the mounted http_app() a name, `{name}`, so that its lifespan can run.",
-        )
+    mount = decision.chosen.mount
+    if mount is None:
         return
+    _refuse_made_in_wrapper(mount)
+    early, name = decision.early, decision.mcp_app
+    decision.plan.add(
+        Hoist(
+            mount.place,
+            mount.guarded,
+            name,
+            decision.entry.app.place if early else decision.mount_place,
+            keywords,
+            0 if early or decision.stays else decision.apart,
+            joined=early or decision.stays,
+        ),
+        "mcp_app",
+        mount.line,
+        f"Gives the mounted {_shown(mount.held)} a name, `{name}`, so that its lifespan can run.",
+    )
+
+
+def _shown(made: ast.expr) -> str:
+    called = made.func if isinstance(made, ast.Call) else made
+    return f"{(dotted(called) or 'app').rpartition('.')[2]}()"
+
+
+def _refuse_made_in_wrapper(mount: Mount) -> None:
+    if mount.wrapped:
+        raise Refused(
+            Reason(
+                "wrapped-mount",
+                "The MCP app is made inside a wrapper, and nothing runs its lifespan.",
+                "Give it a name first, mcp_app = ..., mount the wrapper around that, and run apply "
+                "again.",
+                mount.line,
+            )
+        )
+
+
+def _make_mcp_app(decision: Decision, keywords: Keywords) -> None:
+    """The HTTP app of a server that nobody serves yet."""
+    early, server, name = decision.early, decision.server, decision.mcp_app
     extra = "".join(f", {keyword}={value}" for keyword, value in keywords)
+    code = f'{name} = {server}.http_app(path="/"{extra})\n'
+    if decision.chosen.family == "official":
+        made = decision.chosen.server.made if decision.chosen.server else None
+        code = _official(name, server, made)
     behind_sample = decision.chosen.server is None
     decision.plan.add(
         Insert(
-            target,
-            f'{name} = {decision.server}.http_app(path="/"{extra})\n',
-            blank=decision.apart if behind_sample else above,
-            joined=joined,
+            decision.entry.app.place if early else decision.mount_place,
+            code,
+            blank=decision.apart if behind_sample or not early else 0,
+            joined=early or decision.stays,
         ),
         "mcp_app",
         decision.entry.app.line,
         f"Makes the server's HTTP app, `{name}`.",
     )
+
+
+def _official(name: str, server: str, made: Made | None) -> str:
+    """mcp 2 takes the path when the app is made, mcp 1 among the server's settings."""
+    called = made.scope.module.names.called(made.call) if made is not None else None
+    if (called or "").endswith("MCPServer"):
+        return f'{name} = {server}.streamable_http_app(streamable_http_path="/")\n'
+    setting = f'{server}.settings.streamable_http_path = "/"\n'
+    return f"{setting}{name} = {server}.streamable_http_app()\n"

@@ -14,7 +14,8 @@ class Plan:
     app: str
     mcp: str
     mount_path: str
-    mcp_path: str
+    mcp_path: str | None
+    """Where MCP answers; None when the mount path is known only when the app runs."""
     protect: Literal["mcp", "all"]
     edits: list[Edit] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)

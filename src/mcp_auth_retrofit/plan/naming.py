@@ -1,5 +1,7 @@
 """Names for what is inserted: the file's own where it has them, free ones where it has not."""
 
+import ast
+
 from mcp_auth_retrofit.edits import AddImports, Import
 from mcp_auth_retrofit.wiring.model import Entrypoint
 from mcp_auth_retrofit.wiring.names import FASTMCP, HELPER
@@ -64,7 +66,9 @@ class Naming:
             return None
         path, origins = self.entry.path, set(self.entry.names.imported.values())
         kin = {o.partition(".")[0] for o in origins if find(path, o) or find(path, f"{o}.")}
-        before = self.entry.app.place[0][1]
+        top = self.entry.app.place[0][1]
+        imported = isinstance(self.entry.tree.body[top], ast.Import | ast.ImportFrom)
+        before = top + imported  # an app that is imported is imported first
         return AddImports(tuple(self.imports), before, self.module, frozenset(kin - {""}))
 
 

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 
 from mcp_auth_retrofit.options import Options
 from mcp_auth_retrofit.plan.server import Chosen, stands_before_app
-from mcp_auth_retrofit.plan.uses import rebound_at, refuse_other_uses
+from mcp_auth_retrofit.plan.uses import rebound_at
 from mcp_auth_retrofit.results import Reason, Refused
-from mcp_auth_retrofit.wiring.model import Entrypoint, Mount, Place, Registration
+from mcp_auth_retrofit.wiring.model import Entrypoint, Mount, Registration
 from mcp_auth_retrofit.wiring.names import argument
 from mcp_auth_retrofit.wiring.order import (
+    Standing,
     buried,
     dead,
     earlier_grave,
@@ -18,6 +19,7 @@ from mcp_auth_retrofit.wiring.order import (
     matches,
     standing,
 )
+from mcp_auth_retrofit.wiring.places import Place, on_the_way
 from mcp_auth_retrofit.wiring.refusals import mount_in_loop
 from mcp_auth_retrofit.wiring.routers import REGISTERS, VERBS
 
@@ -26,9 +28,9 @@ _METADATA = "/.well-known/oauth-protected-resource"
 
 @dataclass(frozen=True)
 class Spot:
-    """The mount's prefix ("" is the root) and place."""
+    """The mount's prefix ("" is the root; None is known when the app runs) and place."""
 
-    prefix: str
+    prefix: str | None
     place: Place
     """In front of this statement of the app's block (it may be one past the end)."""
     moves: bool
@@ -37,20 +39,11 @@ class Spot:
     """Paths that are dead today and begin to answer."""
 
 
-def prefix_of(entry: Entrypoint, chosen: Chosen, options: Options) -> str:
+def prefix_of(entry: Entrypoint, chosen: Chosen, options: Options) -> str | None:
     """The mount path that is wanted: asked for, as it stands, else "/" or "/mcp"."""
     if options.mount_path is not None:
         return "/" + options.mount_path.strip("/") if options.mount_path.strip("/") else ""
     if chosen.mount is not None:
-        if chosen.mount.path is None:
-            raise Refused(
-                Reason(
-                    "mount-path-not-literal",
-                    "The MCP mount's path is no literal, so what it buries can't be told.",
-                    "Write it out in the mount, or name it: --mount-path PATH.",
-                    chosen.mount.line,
-                )
-            )
         if chosen.mount.path and not chosen.mount.path.startswith("/"):
             raise Refused(
                 Reason(
@@ -79,46 +72,75 @@ def _registers_anywhere(entry: Entrypoint) -> bool:
 def find_spot(entry: Entrypoint, chosen: Chosen, options: Options) -> Spot:
     """Raises Refused where no place is right."""
     prefix = prefix_of(entry, chosen, options)
-    _refuse_own_metadata(entry)
     mount = chosen.mount
+    block = entry.app.block
     if mount is not None:
         _refuse_unreadable_block(entry, mount)
-    refuse_other_uses(entry, chosen)
     end = rebound_at(entry, chosen)
-    stand = standing(entry, prefix, mount.place if mount else None, end)
-    if stand.conflict is not None:
-        raise Refused(_conflict(prefix, stand.fence, stand.conflict))
-    block = entry.app.block
-    target = (*block, ("body", stand.limit))
+    if mount is not None and (prefix is None or mount.place != mount.at):
+        _refuse_unreachable(entry, mount)
+        return Spot(prefix, (*block, ("body", mount.at[len(block)][1])), moves=False)
+    prefix = prefix or ""
+    stand = standing(entry, prefix, mount, end)
+    dying = stand.conflict
+    if stand.fence is not None and stand.limit <= entry.app.place[-1][1]:
+        dying = dying or stand.fence  # it came with the app: nothing can stand before it
+    if dying is not None:
+        raise Refused(_conflict(prefix, stand.fence, dying))
     if mount is None:
         _refuse_late(entry, chosen, stand.limit, stand.fence)
-        return Spot(prefix, target, moves=False)
+        return Spot(prefix, (*block, ("body", stand.limit)), moves=False)
+    return _spot_of(entry, chosen, mount, prefix, stand)
+
+
+def _spot_of(entry: Entrypoint, chosen: Chosen, mount: Mount, prefix: str, stand: Standing) -> Spot:
+    """Where a mount that is there already goes: nowhere, unless it is not in its last place."""
+    block = entry.app.block
     here = mount.place[len(block)][1]
+    stays = Spot(prefix, (*block, ("body", here)), moves=False)
     if stand.fence is not None and stand.fence.top(block) == here:
         if not exclusive(stand.fence, mount) and stand.fence.place < mount.place:
             raise Refused(_in_block(mount))
-        return Spot(prefix, (*block, ("body", here)), moves=False)
+        return stays
+    others = {other.call for other in entry.mounts}
     behind = [
         r
         for r in later(entry, mount)
-        if here < r.top(block) < stand.limit or (r.top(block) == here and buried(r, prefix))
+        if r.call not in others
+        and (here < r.top(block) < stand.limit or (r.top(block) == here and buried(r, prefix)))
     ]
     if any(r.top(block) == here and not exclusive(r, mount) for r in behind):
         raise Refused(_in_block(mount))
-    moves = here >= stand.limit or any(r.top(block) > here for r in behind)
-    if not moves:
-        return Spot(prefix, (*block, ("body", here)), moves=False)
-    if len(mount.place) > len(block) + 1 and not _alone(entry, mount):
-        raise Refused(_in_block(mount))
-    if stand.limit < here:
-        _refuse_late(entry, chosen, stand.limit, stand.fence)
+    if not (here >= stand.limit or any(r.top(block) > here for r in behind)):
+        return stays
     opened = [r.path for r in dead(entry, mount) if r.path]
     if earlier_grave(entry, mount) is not None:
         opened.append(prefix or "/")
+    if len(mount.place) > len(block) + 1 and not _alone(entry, mount):
+        if here >= stand.limit or dead(entry, mount):
+            raise Refused(_in_block(mount))
+        return stays  # nothing dies of it
+    if stand.limit < here:
+        _refuse_late(entry, chosen, stand.limit, stand.fence)
+    target = (*block, ("body", stand.limit))
     return Spot(prefix, target, moves=True, opened=tuple(opened))
 
 
-def _refuse_own_metadata(entry: Entrypoint) -> None:
+def _refuse_unreachable(entry: Entrypoint, mount: Mount) -> None:
+    """A mount that can't be moved must be in its right place already, as far as can be told."""
+    grave = earlier_grave(entry, mount)
+    if grave is not None:
+        raise Refused(
+            Reason(
+                "mount-unreachable",
+                f"Nothing reaches the MCP mount: line {grave.line} answers first.",
+                "Mount the MCP app before it, and run apply again.",
+                mount.line,
+            )
+        )
+
+
+def refuse_own_metadata(entry: Entrypoint) -> None:
     for registration in entry.registrations:
         if (registration.path or "").startswith(_METADATA):
             raise Refused(
@@ -132,21 +154,18 @@ def _refuse_own_metadata(entry: Entrypoint) -> None:
 
 
 def _refuse_unreadable_block(entry: Entrypoint, mount: Mount) -> None:
-    """A mount may stand in an `if` of the app's block; nothing else is one straight street."""
-    inner = mount.place[len(entry.app.block) :]
-    statements = entry.statements
-    for index, (name, position) in enumerate(inner):
-        holder = statements[position]
-        if index == len(inner) - 1:
-            return
-        kind = type(holder).__name__
-        if getattr(holder, "body", [holder])[0].lineno == holder.lineno:
-            raise Refused(_in_block(mount))
-        if kind in ("For", "AsyncFor", "While"):
+    """A mount may stand in an indented block that runs once; new lines go in front of it there."""
+    around = list(on_the_way(entry.tree, mount.place))
+    holder: ast.stmt | None = None
+    for depth, (place, statement) in enumerate(around):
+        if isinstance(holder, ast.For | ast.AsyncFor | ast.While):
             raise Refused(mount_in_loop(mount.line))
-        if kind != "If" or inner[index + 1][0] != "body" or name != "body":
+        one_line = holder is not None and statement.lineno == holder.lineno
+        chained = isinstance(holder, ast.If) and place[-1][0] == "orelse" and depth
+        chained = chained and statement.col_offset == getattr(holder, "col_offset", -1)
+        if one_line or chained:
             raise Refused(_in_block(mount))
-        statements = getattr(holder, "body", [])
+        holder = statement
 
 
 def _alone(entry: Entrypoint, mount: Mount) -> bool:
@@ -154,7 +173,7 @@ def _alone(entry: Entrypoint, mount: Mount) -> bool:
     block = entry.app.block
     holder = entry.statements[mount.place[len(block)][1]]
     own = {mount.line} | {a.line for a in entry.mcp_apps if a.name == mount.mcp_app}
-    if entry.ours.bare_path:
+    if entry.ours.bare_paths:
         own.add(mount.line - 1)
     body = getattr(holder, "body", [])
     return not getattr(holder, "orelse", []) and all(s.lineno in own for s in body)
@@ -184,8 +203,9 @@ def _refuse_late(entry: Entrypoint, chosen: Chosen, limit: int, fence: Registrat
 def _in_block(mount: Mount) -> Reason:
     return Reason(
         "mount-in-block",
-        "The MCP mount stands inside a block that holds other things too, or in an `else`.",
-        "Put the mount on its own in an `if`, or at the end of the app's block.",
+        "The MCP mount stands in a block where nothing can be put in front of it, or which would "
+        "have to move although it holds other things.",
+        "Put the mount on a line of its own in an `if`, or at the end of the app's block.",
         mount.line,
     )
 

@@ -1,14 +1,14 @@
 """The routes that come with the guard: metadata, health, and the mount path without its slash."""
 
 import ast
+from collections.abc import Sequence
 
 from mcp_auth_retrofit.edits import Insert, Remove
-from mcp_auth_retrofit.plan.decision import Decision, quoted
+from mcp_auth_retrofit.plan.decision import Decision
 from mcp_auth_retrofit.plan.place import answers
 from mcp_auth_retrofit.results import Caution
-from mcp_auth_retrofit.wiring.model import Place
-from mcp_auth_retrofit.wiring.names import argument
 from mcp_auth_retrofit.wiring.order import behind_unseen
+from mcp_auth_retrofit.wiring.places import Place
 
 
 def decide_metadata(decision: Decision) -> None:
@@ -16,8 +16,11 @@ def decide_metadata(decision: Decision) -> None:
     if decision.entry.ours.metadata is not None:
         return
     name = decision.naming.ours("add_protected_resource_metadata")
+    app = decision.entry.app
+    behind = decision.entry.statements[app.place[-1][1]]
+    apart = int(isinstance(behind, ast.Import | ast.ImportFrom))
     decision.plan.add(
-        Insert(decision.entry.app.place, f"{name}({decision.app})\n", after=True),
+        Insert(app.place, f"{name}({decision.app})\n", blank=apart, after=True),
         "metadata",
         decision.entry.app.line,
         "Serves the protected resource metadata, and refuses to start without its settings.",
@@ -30,8 +33,11 @@ def decide_health(decision: Decision) -> None:
     if answers(entry, "/health") or answers(entry, "/health/"):
         return
     # A router that can't be read may have a /health too: it wins, and keeps its place in the docs.
-    unseen = any(r.path is None or r.kind == "router" for r in entry.registrations)
-    hidden = ", include_in_schema=False" if unseen else ""
+    mounts = {mount.call for mount in entry.mounts}
+    others = [r for r in entry.registrations if r.call not in mounts]
+    unseen = any(r.path is None or r.kind == "router" for r in others)
+    # What is in the schema when the server is made from it becomes a tool.
+    hidden = ", include_in_schema=False" if unseen or decision.chosen.from_app else ""
     name = decision.naming.free("health", "health_check", "healthz")
     code = (
         f'@{decision.app}.get("/health"{hidden})\n'
@@ -52,35 +58,49 @@ def _health_place(decision: Decision) -> Place:
     block = entry.app.block
     here = place[-1][1]
     unseen = [r for r in entry.registrations if r.kind == "opaque" and r.top(block) >= here]
-    if not unseen or decision.spot.prefix == "":
+    if not unseen or not decision.spot.prefix:
         return place
     own = decision.chosen.mount
-    limit = behind_unseen(entry, decision.spot.prefix, own.place if own else None)
+    limit = behind_unseen(entry, decision.spot.prefix or "", own)
     return (*block, ("body", max(here, limit)))
 
 
-def decide_bare_path(decision: Decision) -> None:
+def decide_bare_paths(decisions: Sequence[Decision]) -> None:
     """`/mcp` answers like `/mcp/`: a redirect loses the token behind many proxies."""
-    ours, prefix = decision.entry.ours.bare_path, decision.spot.prefix
-    wanted = decision.has_bare_path and not _taken(decision)
-    same = ours is not None and (ours[1] or "").rstrip("/") == prefix
-    kept = wanted and same and not decision.spot.moves
-    if ours is not None and not kept:
-        decision.plan.edits.append(Remove(ours[0]))
-    if not wanted or kept:
-        return
+    there = dict(decisions[0].entry.ours.bare_paths)
+    for decision in decisions:
+        if not decision.has_bare_path or _taken(decision):
+            continue
+        same = [place for place, path in there.items() if _is_for(decision, path)]
+        if same and not decision.spot.moves:
+            del there[same[0]]
+        else:
+            _answer_bare_path(decision)
+    decisions[0].plan.edits += [Remove(place) for place in there]
+
+
+def _is_for(decision: Decision, path: ast.expr | None) -> bool:
+    text = decision.entry.names.text(path)
+    if text is not None:
+        return text.rstrip("/") == decision.spot.prefix
+    return path is not None and ast.unparse(path) == decision.path_source
+
+
+def _answer_bare_path(decision: Decision) -> None:
+    prefix = decision.spot.prefix
     name = decision.naming.ours("answer_bare_path")
     mount = decision.chosen.mount
+    shown = prefix or "the mount path"
     decision.plan.add(
         Insert(
             decision.mount_place,
-            f"{name}({decision.app}, {path_source(decision)})\n",
-            blank=0 if decision.nested else decision.apart,
+            f"{name}({decision.owner}, {decision.path_source})\n",
+            blank=decision.apart if decision.follows_health else 0,
             joined=decision.stays,
         ),
         "bare_path",
         mount.line if mount else decision.entry.app.line,
-        f"Lets {prefix} answer like {prefix}/, without a redirect.",
+        f"Lets {shown} answer like {shown}/, without a redirect.",
     )
 
 
@@ -100,12 +120,3 @@ def _taken(decision: Decision) -> bool:
             )
         )
     return bool(own)
-
-
-def path_source(decision: Decision) -> str:
-    """The mount path as the file spells it when that is a name, else as a literal."""
-    mount = decision.chosen.mount
-    given = argument(mount.call, 0, "path") if mount else None
-    if mount is not None and mount.path == decision.spot.prefix and isinstance(given, ast.Name):
-        return given.id
-    return quoted(decision.spot.prefix or "/")

@@ -7,8 +7,11 @@ from typing import TypeVar
 from mcp_auth_retrofit.options import Options
 from mcp_auth_retrofit.results import Caution, Reason, Refused
 from mcp_auth_retrofit.wiring import siblings
-from mcp_auth_retrofit.wiring.model import Entrypoint, McpApp, Mount, Place, Server
-from mcp_auth_retrofit.wiring.names import FASTMCP, argument, imports_of
+from mcp_auth_retrofit.wiring.mcp import bound_by, server_of, visible
+from mcp_auth_retrofit.wiring.model import Entrypoint, McpApp, Mount, Server
+from mcp_auth_retrofit.wiring.names import FASTMCP, dotted, imports_of, is_literal
+from mcp_auth_retrofit.wiring.places import Place, on_the_way
+from mcp_auth_retrofit.wiring.proof import Family, Served
 
 _T = TypeVar("_T")
 MOVED = ("stateless_http", "json_response")
@@ -22,26 +25,49 @@ _REFUSED = frozenset(
 
 @dataclass(frozen=True, eq=False)
 class Chosen:
-    """The MCP side of the plan: each part None when it has to be made."""
+    """The MCP side of one mount: each part None when it has to be made."""
 
     server: Server | None
     mcp_app: McpApp | None
     mount: Mount | None
 
     @property
-    def http_call(self) -> ast.Call | None:
-        """The `http_app(...)` call that is mounted, when there is one."""
-        if self.mcp_app is not None:
-            return self.mcp_app.call
-        return self.mount.inline if self.mount else None
+    def served(self) -> Served | None:
+        """What is mounted is proved to be; None when it has to be made, or is only told."""
+        if self.mount is not None:
+            return self.mount.served
+        return self.mcp_app.served if self.mcp_app is not None else None
+
+    @property
+    def family(self) -> Family:
+        """Whose server it is; one that is made here is FastMCP's."""
+        made = self.served.server if self.served else self.server.made if self.server else None
+        return made.family if made is not None else "fastmcp"
+
+    @property
+    def from_app(self) -> bool:
+        """The server's tools are the app's own routes."""
+        made = self.served.server if self.served else self.server.made if self.server else None
+        return made is not None and made.from_app
 
 
-def choose(entry: Entrypoint, options: Options) -> Chosen:
-    """Raises Refused when several servers could be meant, or when one may lie elsewhere."""
+def choose(entry: Entrypoint, options: Options) -> list[Chosen]:
+    """One for each MCP mount, or the one that is to be mounted.
+
+    Raises Refused when several servers could be meant, or when one may lie elsewhere.
+    """
     if entry.mounts:
-        mount = entry.mounts[0]
-        mcp_app = _last([a for a in entry.mcp_apps if a.name == mount.mcp_app])
-        return Chosen(_last([s for s in entry.servers if s.name == mount.server]), mcp_app, mount)
+        return [_mounted(entry, mount) for mount in entry.mounts]
+    return [_unmounted(entry, options)]
+
+
+def _mounted(entry: Entrypoint, mount: Mount) -> Chosen:
+    mcp_app = _last([a for a in entry.mcp_apps if a.name == mount.mcp_app])
+    server = _last([s for s in entry.servers if s.name == mount.server])
+    return Chosen(server, mcp_app, mount)
+
+
+def _unmounted(entry: Entrypoint, options: Options) -> Chosen:
     apps = list(entry.mcp_apps)
     servers = list(entry.servers)
     if options.mcp:
@@ -49,7 +75,7 @@ def choose(entry: Entrypoint, options: Options) -> Chosen:
         servers = [
             s for s in servers if s.name == options.mcp or s.name in {a.server for a in apps}
         ]
-        if not servers:
+        if not servers and not apps:
             raise Refused(
                 Reason(
                     "no-such-server",
@@ -111,11 +137,53 @@ def stands_before_app(entry: Entrypoint, place: Place | None) -> bool:
     """Whether what is bound at a place is bound when FastAPI(...) is called."""
     if place is None:
         return True
-    block = entry.app.block
-    if place[:-1] == block:
-        return place[-1][1] < entry.app.place[-1][1]
-    # A factory runs after its whole module; a name bound in an `if` may not be bound at all.
-    return bool(block) and len(place) == 1
+    app, depth = entry.app.place, len(place) - 1
+    if len(app) <= depth or place[:-1] != app[:depth] or place[-1][0] != app[depth][0]:
+        return False  # a name bound in an `if` may not be bound at all
+    if place[-1][1] != app[depth][1]:
+        # A factory runs after its whole module.
+        return place[-1][1] < app[depth][1] or depth < _factory_depth(entry)
+    return False
+
+
+def _factory_depth(entry: Entrypoint) -> int:
+    """How many steps of the app's place lead to the function that makes it."""
+    around = on_the_way(entry.tree, entry.app.place)
+    return max((len(p) for p, holder in around if holder in entry.app.functions), default=0)
+
+
+def bound_above(entry: Entrypoint, expression: ast.expr) -> bool:
+    """Whether every name of an expression is bound when FastAPI(...) is called."""
+    names = {dotted(node) for node in ast.walk(expression)} - {None}
+    return all(
+        stands_before_app(entry, place)
+        for statement, place in visible(entry.module, entry.app)
+        if names & {*bound_by(statement)}
+    )
+
+
+_READ_WHEN_MADE = frozenset({"auth", "custom_route", "settings"})
+
+
+def may_be_made_above(entry: Entrypoint, mount: Mount) -> bool:
+    """Whether what a mount makes on the spot means the same above FastAPI(...).
+
+    True for `server.http_app(...)` of literals, unless something is done to the server in between
+    that the HTTP app only takes in when it is made. A function of the user's own is called where
+    it was.
+    """
+    call = mount.held
+    if not isinstance(call, ast.Call) or server_of(call) is None or not bound_above(entry, call):
+        return False
+    literal = all(is_literal(v) for v in (*call.args, *(k.value for k in call.keywords)))
+    touched = any(
+        isinstance(node, ast.Attribute)
+        and node.attr in _READ_WHEN_MADE
+        and dotted(node.value) == server_of(call)
+        and entry.app.line < node.lineno < mount.line
+        for node in ast.walk(entry.tree)
+    )
+    return literal and not touched
 
 
 def moved_keywords(entry: Entrypoint, server: Server | None) -> tuple[tuple[str, str], ...]:
@@ -144,16 +212,3 @@ def _constructor(entry: Entrypoint, server: Server | None) -> ast.Call | None:
     if server is None or server.call is None or entry.names.called(server.call) not in FASTMCP:
         return None
     return server.call
-
-
-def inner_path(entry: Entrypoint, call: ast.Call | None) -> str | None:
-    """The MCP app's own path below its mount; FastMCP's default is "/mcp" ("/sse" for SSE)."""
-    if call is None:
-        return "/"
-    given = argument(call, 0, "path")
-    if given is None and any(k.arg is None for k in call.keywords):
-        return None
-    if given is None or (isinstance(given, ast.Constant) and given.value is None):
-        sse = entry.names.text(argument(call, None, "transport")) == "sse"
-        return "/sse" if sse else "/mcp"
-    return entry.names.text(given)

@@ -10,38 +10,44 @@ from collections.abc import Iterator
 
 from mcp_auth_retrofit.rules.finding import Rule, Spot
 from mcp_auth_retrofit.wiring.model import Entrypoint, Mount
-from mcp_auth_retrofit.wiring.read import runs_mcp
+from mcp_auth_retrofit.wiring.names import dotted
+from mcp_auth_retrofit.wiring.running import runs, unclear
 
 
 def _find(entry: Entrypoint) -> Iterator[Spot]:
     for mount in entry.mounts:
-        names = {mount.server} | ({mount.mcp_app} if mount.mcp_app else set())
-        if not runs_mcp(entry, names) and _is_whole(entry, mount, names):
+        served = mount.served
+        if served is None or served.lifespan is None or not _is_whole(entry, mount):
+            continue
+        if not runs(entry, served):
+            name = mount.mcp_app or "mcp_app"
             yield Spot(
                 mount.line,
                 mount.call.col_offset,
                 "Nothing runs the lifespan of this MCP app, so every MCP request ends in a 500. "
-                f"Give it to the app: lifespan={mount.mcp_app or 'mcp_app'}.lifespan.",
+                f"Give it to the app: lifespan={name}.{served.lifespan}.",
                 not mount.wrapped,
             )
 
 
-def _is_whole(entry: Entrypoint, mount: Mount, names: set[str]) -> bool:
+def _is_whole(entry: Entrypoint, mount: Mount) -> bool:
     """Whether the file shows all that could run the MCP app's lifespan."""
     life = entry.lifespan
     if (
         entry.app.open_ended
         or life.assigned
+        or unclear(entry) is not None
         or any(r.kind == "opaque" for r in entry.registrations)
     ):
         return False
     readable = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
     if life.value is not None and not isinstance(life.text, readable):
         return False
+    names = {mount.server, mount.mcp_app} - {None}
     return not any(
         isinstance(node, ast.Attribute)
         and node.attr in ("lifespan", "lifespan_context", "session_manager")
-        and any(isinstance(inner, ast.Name) and inner.id in names for inner in ast.walk(node))
+        and any(dotted(inner) in names for inner in ast.walk(node))
         and node not in ast.walk(mount.call)
         for node in ast.walk(entry.tree)
     )

@@ -14,9 +14,9 @@ from mcp_auth_retrofit.wiring.model import Entrypoint
 def _find(entry: Entrypoint) -> Iterator[Spot]:
     if entry.ours.everywhere is not None or entry.may_guard:
         return
-    auth = {server.name for server in entry.servers if server.auth}
     for mount in entry.mounts:
-        if not (mount.guarded or mount.wrapped or mount.server in auth):
+        auth = mount.served is not None and mount.served.server.auth
+        if not (mount.guarded or mount.wrapped or auth):
             yield Spot(
                 mount.line,
                 mount.call.col_offset,

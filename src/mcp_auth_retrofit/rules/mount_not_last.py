@@ -14,16 +14,16 @@ from mcp_auth_retrofit.wiring.order import dead, earlier_grave, exclusive, later
 
 def _find(entry: Entrypoint) -> Iterator[Spot]:
     depth = len(entry.app.block)
-    mounts = {mount.place for mount in entry.mounts}
+    mounts = {mount.call for mount in entry.mounts}
     for mount in entry.mounts:
         if mount.path is None or dead(entry, mount) or earlier_grave(entry, mount):
             continue
-        limit = standing(entry, mount.path, mount.place).limit
+        limit = standing(entry, mount.path, mount).limit
         behind = [
             r
             for r in later(entry, mount)
-            if r.place not in mounts
-            and mount.place[depth][1] < r.top(entry.app.block) < limit
+            if r.call not in mounts
+            and mount.at[depth][1] < r.top(entry.app.block) < limit
             and not exclusive(r, mount)
         ]
         if behind:

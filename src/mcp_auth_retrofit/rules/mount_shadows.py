@@ -14,7 +14,7 @@ from mcp_auth_retrofit.wiring.order import dead, standing
 
 def _find(entry: Entrypoint) -> Iterator[Spot]:
     for mount in entry.mounts:
-        fixable = standing(entry, mount.path or "", mount.place).conflict is None
+        fixable = standing(entry, mount.path or "", mount).conflict is None
         lines: dict[int, Registration] = {}
         for registration in dead(entry, mount):
             lines.setdefault(registration.line, registration)

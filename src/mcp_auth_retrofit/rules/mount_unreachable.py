@@ -22,7 +22,7 @@ def _find(entry: Entrypoint) -> Iterator[Spot]:
             mount.call.col_offset,
             f"Nothing reaches the MCP mount at {mount.path or '/'}: {grave.kind} "
             f"{grave.path or '/'} (line {grave.line}) answers first.",
-            standing(entry, mount.path or "", mount.place).conflict is None,
+            standing(entry, mount.path or "", mount).conflict is None,
         )
 
 

@@ -17,22 +17,20 @@ def set_lifespan(draft: Draft, edit: SetLifespan) -> None:
     """Merges outermost first: the user's lifespan starts before MCP and ends after it."""
     statement = draft.statement(edit.place)
     call = assigned_call(statement)
-    ours = cst.parse_expression(edit.mcp_lifespan)
+    ours = [cst.parse_expression(source) for source in edit.mcp_lifespans]
     given = argument_named(call, "lifespan")
-    if given is None:
-        changed = add_argument(call, "lifespan", ours)
-    elif edit.merge is None:
-        changed = set_argument(call, "lifespan", ours)
-    elif _calls(given.value, edit.merge):
-        merged = cst.ensure_type(given.value, cst.Call)
-        changed = set_argument(call, "lifespan", _with_last(merged, ours))
-    else:
-        merge = cst.Call(
-            cst.Name(edit.merge),
-            [cst.Arg(given.value, comma=cst.Comma(whitespace_after=_SPACE)), cst.Arg(ours)],
-        )
-        changed = set_argument(call, "lifespan", merge)
-    draft.replace(edit.place, statement.with_changes(value=changed))
+    value = ours[0]
+    if edit.merge is not None:
+        merge = cst.Call(cst.Name(edit.merge), [])
+        if given is not None and _calls(given.value, edit.merge):
+            merge = cst.ensure_type(given.value, cst.Call)
+        elif given is not None and not edit.replaces:
+            merge = _with_last(merge, given.value)
+        for lifespan in ours:
+            merge = _with_last(merge, lifespan)
+        value = merge
+    change = add_argument if given is None else set_argument
+    draft.replace(edit.place, statement.with_changes(value=change(call, "lifespan", value)))
 
 
 _SPACE = cst.SimpleWhitespace(" ")
@@ -47,8 +45,8 @@ def _calls(value: cst.BaseExpression, name: str) -> bool:
 
 
 def _with_last(call: cst.Call, value: cst.BaseExpression) -> cst.Call:
-    last = call.args[-1].with_changes(comma=cst.Comma(whitespace_after=_SPACE))
-    return call.with_changes(args=[*call.args[:-1], last, cst.Arg(value)])
+    last = [arg.with_changes(comma=cst.Comma(whitespace_after=_SPACE)) for arg in call.args[-1:]]
+    return call.with_changes(args=[*call.args[:-1], *last, cst.Arg(value)])
 
 
 def drop_keywords(draft: Draft, edit: MoveKeywords) -> None:

@@ -21,7 +21,7 @@ from mcp_auth_retrofit.transforms.lines import (
     with_leading,
     with_suite,
 )
-from mcp_auth_retrofit.wiring.model import Place
+from mcp_auth_retrofit.wiring.places import Place
 
 
 @dataclass
@@ -29,6 +29,8 @@ class _Slot:
     """What happens at one original statement."""
 
     before: list[cst.BaseStatement] = field(default_factory=list)
+    imports: list[cst.BaseStatement] = field(default_factory=list)
+    """Imports behind it, in front of `after`."""
     after: list[cst.BaseStatement] = field(default_factory=list)
     replaced: Statement | None = None
     removed: bool = False
@@ -70,9 +72,12 @@ class Draft:
         for statement in self.parse(code, blank):
             self.insert_statement(place, statement, joined=joined)
 
-    def insert_after(self, place: Place, code: str, blank: int = 0) -> None:
-        """Adds code behind a statement, before the comments of the next."""
-        self._slot(place).after += self.parse(code, blank)
+    def insert_after(
+        self, place: Place, code: str, blank: int = 0, *, imports: bool = False
+    ) -> None:
+        """Adds code behind a statement, before the comments of the next; imports come first."""
+        slot = self._slot(place)
+        (slot.imports if imports else slot.after).extend(self.parse(code, blank))
 
     def insert_statement(self, place: Place, statement: cst.BaseStatement, *, joined: bool) -> None:
         """Adds a statement in front of another."""
@@ -166,7 +171,7 @@ class Draft:
                     orphans += _left_behind(part, slot)
                 else:
                     add(_joined(slot, self._edited(part, place, slot)))
-                add(slot.after)
+                add([*slot.imports, *slot.after])
         add(self._slots.get((*holder, (name, index)), _Slot()).before)
         if holder and built and body:
             # A function's or an `if`'s body begins without a gap, unless it had one.
@@ -207,9 +212,11 @@ def _unpadded(statement: cst.BaseStatement) -> cst.BaseStatement:
 
 def _joined(slot: _Slot, statement: cst.BaseStatement) -> list[cst.BaseStatement]:
     """What is inserted and the statement itself, with the empty lines where they belong."""
-    if not (slot.before and slot.joined):
-        return [*slot.before, statement]
     lines = leading_lines(statement)
+    if not (slot.before and slot.joined):
+        missing = max(0, slot.above - _blanks(lines)) if slot.before else 0
+        spaced = with_leading(statement, [*[blank_line()] * missing, *lines])
+        return [*slot.before, spaced]
     own = _blanks(lines)
     first, *rest = slot.before
     above = leading_lines(first)

@@ -36,7 +36,7 @@ def add_imports(draft: Draft, edit: AddImports) -> None:
             draft.insert_before((("body", index),), code, joined=group == "first")
         else:
             apart = ours and group == "new"
-            draft.insert_after((("body", index - 1),), code, blank=int(apart))
+            draft.insert_after((("body", index - 1),), code, blank=int(apart), imports=True)
 
 
 def _module(statement: object) -> str | None:

@@ -12,13 +12,13 @@ def rewrite_mount(draft: Draft, edit: RewriteMount) -> None:
     """Wraps what is mounted, and moves the statement with the comments directly above it."""
     statement = draft.statement(edit.place)
     call = assigned_call(statement)
-    mounted = cst.parse_expression(edit.mounted)
     lost: list[str] = []
     args = list(call.args)
     for index, argument in enumerate(args):
         name = argument.keyword.value if argument.keyword else None
         if name == "app" or (name is None and index == 1):
-            lost += [] if edit.hoisted else comments_in(argument.value)
+            mounted, gone = _mounted(argument.value, edit)
+            lost += gone
             args[index] = argument.with_changes(value=mounted)
         elif edit.path is not None and (name == "path" or (name is None and index == 0)):
             args[index] = argument.with_changes(value=cst.parse_expression(edit.path))
@@ -29,12 +29,26 @@ def rewrite_mount(draft: Draft, edit: RewriteMount) -> None:
         draft.move(edit.statement or edit.place, edit.target, edit.blank)
 
 
+def _mounted(value: cst.BaseExpression, edit: RewriteMount) -> tuple[cst.BaseExpression, list[str]]:
+    """What is to be mounted, and the comments that its guard leaves behind."""
+    lost: list[str] = []
+    if edit.bare:
+        guard = cst.ensure_type(value, cst.Call)
+        lost = [c for c in comments_in(guard) if c not in comments_in(guard.args[0].value)]
+        value = guard.args[0].value
+    if edit.hoisted is not None:
+        value = cst.parse_expression(edit.hoisted)
+    if edit.guard is not None:
+        value = cst.Call(cst.parse_expression(edit.guard), [cst.Arg(value)])
+    return value, lost
+
+
 def hoist(draft: Draft, edit: Hoist) -> None:
-    """Gives the inline `http_app(...)` a name, so that the lifespan is the mounted app's own."""
+    """Gives what is made in the mount a name, so that the lifespan is the mounted app's own."""
     call = assigned_call(draft.statement(edit.mount))
-    made = _http_app(call)
+    made = _made_in(call, guarded=edit.guarded)
     for name, value in edit.keywords:
-        if argument_named(made, name) is None:
+        if isinstance(made, cst.Call) and argument_named(made, name) is None:
             made = add_argument(made, name, cst.parse_expression(value))
     (statement,) = draft.parse(f"{edit.name} = None\n", edit.blank)
     line = cst.ensure_type(statement, cst.SimpleStatementLine)
@@ -43,13 +57,7 @@ def hoist(draft: Draft, edit: Hoist) -> None:
     draft.insert_statement(edit.place, hoisted, joined=edit.joined)
 
 
-def _http_app(node: cst.CSTNode) -> cst.Call:
-    """The `X.http_app(...)` call inside a mount's arguments, bare or wrapped in our guard."""
-    pending = list(node.children)
-    while pending:
-        child = pending.pop(0)
-        name = child.func if isinstance(child, cst.Call) else None
-        if isinstance(name, cst.Attribute) and name.attr.value == "http_app":
-            return cst.ensure_type(child, cst.Call)
-        pending += child.children
-    raise TypeError("no http_app() call in the mount")
+def _made_in(call: cst.Call, *, guarded: bool) -> cst.BaseExpression:
+    """What a mount's second argument makes, out of our guard."""
+    given = argument_named(call, "app") or call.args[1]
+    return cst.ensure_type(given.value, cst.Call).args[0].value if guarded else given.value

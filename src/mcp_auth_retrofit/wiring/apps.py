@@ -1,16 +1,25 @@
 """Finding the FastAPI app of an entrypoint: one that has a name and a block it lives in."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import cast
 
 from mcp_auth_retrofit.results import Reason, Refused
-from mcp_auth_retrofit.wiring.model import App, Place
-from mcp_auth_retrofit.wiring.names import FASTAPI, FASTMCP, Module, argument, blocks
+from mcp_auth_retrofit.wiring import siblings
+from mcp_auth_retrofit.wiring.bindings import Function, Scope
+from mcp_auth_retrofit.wiring.model import App
+from mcp_auth_retrofit.wiring.names import (
+    FASTAPI,
+    FASTMCP,
+    Module,
+    argument,
+    dotted,
+    imports_of,
+)
+from mcp_auth_retrofit.wiring.places import Place, all_blocks, on_the_way, statements_of
+from mcp_auth_retrofit.wiring.proof import meanings, prove
 from mcp_auth_retrofit.wiring.routers import REGISTERS, calls_on, target
 
-Function = ast.FunctionDef | ast.AsyncFunctionDef
 Trouble = tuple[str, str] | None
 _PROVIDER = (
     "Give FastMCP's own ScalekitProvider to the server: FastMCP(auth=ScalekitProvider(...))."
@@ -20,18 +29,26 @@ _MAKE_ONE = (
     "Make the app in one statement, `app = FastAPI(...)`, at module level or directly in one "
     "factory function, and run apply again."
 )
+_IMPORTS = ast.Import | ast.ImportFrom
+_LOOPS = ast.For | ast.AsyncFor | ast.While
 
 
 @dataclass(frozen=True, eq=False)
 class _Made:
-    """One FastAPI() call and what becomes of it."""
+    """One place that an app comes from and what becomes of it."""
 
     call: ast.Call
     name: str | None
     place: Place
     functions: tuple[Function, ...]
-    trouble: Trouble
+    trouble: Trouble = None
     """(code, what is in the way) when this app's block can't be read as one street."""
+    indirect: bool = False
+    """No FastAPI() call: a function's result, or an import."""
+
+    @property
+    def line(self) -> int:
+        return self.call.lineno
 
 
 def find_app(module: Module, wanted: str | None) -> App:
@@ -40,74 +57,151 @@ def find_app(module: Module, wanted: str | None) -> App:
     Raises Refused when there is none, when there are several and nothing tells them apart, or
     when it is made in a way whose order can't be followed.
     """
-    made = list(_made(module))
-    if not made:
-        raise Refused(_none(module))
+    groups = _groups(module)
     if wanted is not None:
-        chosen = [m for m in made if m.name == wanted]
-        if not chosen:
-            names = ", ".join(sorted({m.name for m in made if m.name})) or "none with a name"
-            raise Refused(
-                Reason(
-                    "no-such-app",
-                    f"No `{wanted} = FastAPI(...)` in this file.",
-                    f"Apps made here: {names}.",
-                )
-            )
-        made = chosen
-    made = _without_subapps(module, made)
-    if len(made) > 1:
-        mounting = [m for m in made if m.name and _mounts_mcp(module, m)]
-        made = mounting if len(mounting) == 1 else made
-    first = made[0]
-    if len(made) > 1:
-        raise Refused(_several(made))
-    if first.trouble or first.name is None:
-        code, message = first.trouble or (
-            "app-not-named",
-            "The FastAPI app is not bound to one plain name, as in `app = FastAPI(...)`.",
-        )
-        raise Refused(
-            Reason(
-                code,
-                message,
-                _MAKE_ONE,
-                first.call.lineno,
-            )
-        )
-    return _app(module, first, first.name)
+        chosen = [group for group in groups if group[0].name == wanted]
+        if not chosen and groups:
+            raise Refused(_no_such_app(wanted, groups))
+        groups = chosen
+    if not groups:
+        raise Refused(_none(module))
+    groups = _without_subapps(module, groups)
+    if len(groups) > 1:
+        mounting = [group for group in groups if _mounts_mcp(module, group)]
+        groups = mounting if len(mounting) == 1 else groups
+    if len(groups) > 1:
+        raise Refused(_several(groups))
+    app = _app(module, groups[0])
+    if isinstance(app, Reason):
+        raise Refused(app)
+    return app
 
 
 def find_apps(module: Module) -> list[App]:
     """Every app that has a name and a block that can be followed."""
-    return [
-        _app(module, made, made.name) for made in _made(module) if made.name and not made.trouble
-    ]
+    apps = [_app(module, group) for group in _groups(module)]
+    return [app for app in apps if isinstance(app, App)]
 
 
-def _app(module: Module, made: _Made, name: str) -> App:
+def _groups(module: Module) -> list[list[_Made]]:
+    """The apps of a file, each with all the places that its name is bound at.
+
+    What a function returns, or another module has, is an app of this file only when MCP is
+    mounted on it here.
+    """
+    direct = _grouped(_made(module))
+    indirect = [group for group in _grouped(_received(module)) if _mounts_mcp(module, group)]
+    mounting = any(_mounts_mcp(module, group) for group in direct)
+    return indirect if indirect and not mounting else direct
+
+
+def _grouped(made: Iterator[_Made]) -> list[list[_Made]]:
+    groups: dict[object, list[_Made]] = {}
+    for one in made:
+        scope = one.functions[-1] if one.functions else None
+        groups.setdefault((one.name, scope) if one.name else one, []).append(one)
+    return list(groups.values())
+
+
+def _app(module: Module, group: Sequence[_Made]) -> App | Reason:
+    """The app in the innermost block that does everything to it, or why there is no such block."""
+    last = group[-1]
+    trouble = next((made.trouble for made in group if made.trouble), None)
+    if last.name is None and trouble is None:
+        trouble = (
+            "app-not-named",
+            "The FastAPI app is not bound to one plain name, as in `app = FastAPI(...)`.",
+        )
+    if trouble is not None or last.name is None:
+        code, message = trouble or ("", "")
+        return Reason(code, message, _MAKE_ONE, last.line)
+    block = _home(module, last)
+    depth = len(block) + 1
+    makers = [made for made in group if made.place[: len(block)] == block]
+    top = max((made.place[:depth] for made in makers), key=lambda place: place[-1][1])
+    direct = any(made.place == top for made in makers)
+    statements = statements_of(module.tree, block)
+    holder = statements[top[-1][1]]
+    if isinstance(holder, _IMPORTS):
+        while isinstance(statements[top[-1][1] + 1], _IMPORTS):
+            top = (*block, ("body", top[-1][1] + 1))
+    if isinstance(holder, _LOOPS):
+        return Reason("app-in-loop", "The app is made in a loop.", _MAKE_ONE, last.line)
     return App(
-        name,
-        made.place,
-        made.call,
-        made.call.lineno,
-        made.functions[-1] if made.functions else None,
-        module.names.called(made.call) not in FASTAPI,
+        last.name,
+        top,
+        last.call,
+        last.line,
+        last.functions,
+        subclass=module.names.called(last.call) not in FASTAPI,
+        indirect=last.indirect or not direct,
     )
 
 
+def _home(module: Module, made: _Made) -> Place:
+    """The innermost block that mentions the app, inside the function that makes it.
+
+    Only a `body` counts: of what stands in an `else` or a handler, the `if` or `try` is the place.
+    """
+    around = list(on_the_way(module.tree, made.place))
+    depth = max((len(p) for p, holder in around if holder in made.functions), default=0)
+    while True:
+        statements = statements_of(module.tree, made.place[:depth])
+        mentioning = [s for s in statements if _mentions(s, made.name)]
+        inner = around[depth][1] if depth < len(around) - 1 else None
+        if inner is None or mentioning != [inner] or made.place[depth + 1][0] != "body":
+            return made.place[:depth]
+        body = dict(all_blocks(inner)).get("body", [])
+        outside = sum(_mentions(child, made.name) for child in ast.iter_child_nodes(inner))
+        if isinstance(inner, _LOOPS) or outside != sum(_mentions(s, made.name) for s in body):
+            return made.place[:depth]
+        depth += 1
+
+
+def _mentions(node: ast.AST, name: str | None) -> bool:
+    return any(dotted(inner) == name for inner in ast.walk(node))
+
+
 def makes_app(module: Module, call: ast.Call) -> bool:
-    """`FastAPI(...)`, or a subclass made in this file that registers nothing by itself."""
+    """`FastAPI(...)`, or a subclass of the project's that registers nothing by itself."""
     if module.names.called(call) in FASTAPI:
         return True
-    if not isinstance(call.func, ast.Name):
-        return False
-    bound = module.names.bound.get(call.func.id, [])
+    where, name = module, dotted(call.func) or ""
+    if name not in module.names.bound:
+        found = siblings.follow(module, call.func)
+        where, name = found or (module, name)
+    bound = where.names.bound.get(name, [])
     made = bound[0] if len(bound) == 1 else None
     if not isinstance(made, ast.ClassDef):
         return False
     registers = any(verb in REGISTERS for _, verb in calls_on({"self"}, made))
-    return not registers and any(module.names.origin(base) in FASTAPI for base in made.bases)
+    return not registers and any(where.names.origin(base) in FASTAPI for base in made.bases)
+
+
+def _is_app(scope: Scope, expression: ast.AST | None, depth: int = 0) -> ast.Call | None:
+    """The constructor's call that an expression leads to; None when it leads to none."""
+    if isinstance(expression, ast.Call) and makes_app(scope.module, expression):
+        return expression
+    steps = [] if depth > 6 else list(meanings(scope, expression))
+    found = [_is_app(there, value, depth + 1) for there, value in steps]
+    return found[-1] if found and None not in found else None
+
+
+def _received(module: Module) -> Iterator[_Made]:
+    """Apps that come ready: `app = create_app()`, `from core import app`."""
+    for statement, place, functions, trouble in _statements(module.tree.body, (), "body", (), None):
+        scope = Scope(module, functions)
+        names: list[tuple[str | None, ast.expr]] = []
+        if isinstance(statement, ast.Assign | ast.AnnAssign) and statement.value is not None:
+            if not (isinstance(statement.value, ast.Call) and makes_app(module, statement.value)):
+                names = [(dotted(target(statement)), statement.value)]
+        elif isinstance(statement, ast.ImportFrom):
+            names = [(name, ast.Name(name, ast.Load())) for name, _ in imports_of(statement)]
+        for name, value in names:
+            call = _is_app(scope, value) if name else None
+            if call is not None:
+                shown = ast.copy_location(ast.Call(ast.Name("FastAPI"), [], []), statement)
+                yield _Made(shown, name, place, functions, trouble, indirect=True)
 
 
 def _made(module: Module) -> Iterator[_Made]:
@@ -121,28 +215,20 @@ def _made(module: Module) -> Iterator[_Made]:
         ):
             continue
         named.add(id(value))
-        bound = target(statement)
-        match bound:
-            case ast.Name(id=name):
-                global_name = ("app-global", f"The factory makes a global of the app, `{name}`.")
-                shared = functions and name in _globals(functions[-1])
-                yield _Made(value, name, place, functions, global_name if shared else trouble)
-            case ast.Attribute():
-                problem = (
-                    "app-attribute",
-                    f"The app is held in an attribute: `{ast.unparse(bound)} = FastAPI(...)`.",
-                )
-                yield _Made(value, None, place, functions, problem)
-            case _:
-                yield _Made(value, None, place, functions, None)
+        name = dotted(target(statement))
+        yield _Made(value, name, place, functions, _trouble(name, functions) or trouble)
     for node in ast.walk(module.tree):
-        unnamed = isinstance(node, ast.Call) and id(node) not in named
-        if unnamed and makes_app(module, cast("ast.Call", node)):
-            yield _Made(cast("ast.Call", node), None, (), (), None)
+        if isinstance(node, ast.Call) and id(node) not in named and makes_app(module, node):
+            yield _Made(node, None, (), ())
 
 
-def _globals(function: Function) -> set[str]:
-    return {name for n in ast.walk(function) if isinstance(n, ast.Global) for name in n.names}
+def _trouble(name: str | None, functions: tuple[Function, ...]) -> Trouble:
+    nodes = ast.walk(functions[-1]) if functions else ()
+    if any(name in node.names for node in nodes if isinstance(node, ast.Global)):
+        return "app-global", f"The factory makes a global of the app, `{name}`."
+    if name and "." in name and not name.startswith("self."):
+        return "app-attribute", f"The app is held in an attribute: `{name}`."
+    return None
 
 
 def _statements(
@@ -156,69 +242,71 @@ def _statements(
     for index, statement in enumerate(body):
         place = (*block, (field, index))
         yield statement, place, functions, trouble
+        inside, problem = functions, trouble
         if isinstance(statement, Function):
-            nested = ("app-nested", "The app is made in a function inside another function.")
-            problem = trouble or (nested if functions else None)
+            inside, problem = (*functions, statement), None
             if statement.body[0].lineno == statement.lineno:
                 problem = ("app-one-line", "The app is made in a function written on one line.")
-            yield from _statements(statement.body, place, "body", (*functions, statement), problem)
         elif isinstance(statement, ast.ClassDef):
-            problem = trouble or ("app-in-class", "The app is made inside a class.")
-            yield from _statements(statement.body, place, "body", functions, problem)
-        else:
-            problem = trouble or (
-                "app-conditional",
-                "The app is made inside an `if`, `try`, `with` or loop.",
-            )
-            for name, inner in blocks(statement):
-                yield from _statements(inner, place, name, functions, problem)
+            problem = ("app-in-class", "The app is made inside a class, in none of its methods.")
+        for name, inner in all_blocks(statement):
+            yield from _statements(inner, place, name, inside, problem)
 
 
-def _without_subapps(module: Module, made: list[_Made]) -> list[_Made]:
+def _without_subapps(module: Module, groups: list[list[_Made]]) -> list[list[_Made]]:
     """Leaves out apps that another app of this file mounts: requests reach them through it."""
-    names = {m.name for m in made if m.name}
+    names = {group[0].name for group in groups if group[0].name}
     mounted = set()
     for node in ast.walk(module.tree):
         match node:
-            case ast.Call(func=ast.Attribute(value=ast.Name(id=owner), attr="mount")) if (
-                owner in names
-            ):
-                given = argument(node, 1, "app")
-                if isinstance(given, ast.Name) and given.id in names and given.id != owner:
-                    mounted.add(given.id)
-    return [m for m in made if m.name not in mounted] or made
+            case ast.Call(func=ast.Attribute(value=owner, attr="mount")) if dotted(owner) in names:
+                given = dotted(argument(node, 1, "app"))
+                if given in names and given != dotted(owner):
+                    mounted.add(given)
+    return [group for group in groups if group[0].name not in mounted] or groups
 
 
-def _mounts_mcp(module: Module, made: _Made) -> bool:
+def _mounts_mcp(module: Module, group: Sequence[_Made]) -> bool:
     for node in ast.walk(module.tree):
         match node:
-            case ast.Call(func=ast.Attribute(value=ast.Name(id=owner), attr="mount")) if (
-                owner == made.name
+            case ast.Call(func=ast.Attribute(value=owner, attr="mount")) if (
+                dotted(owner) == group[0].name
             ):
-                if "mcp" in ast.unparse(node).lower():
+                scope = Scope(module, group[-1].functions)
+                mounted = argument(node, 1, "app")
+                while isinstance(mounted, ast.Call) and mounted.args and not prove(scope, mounted):
+                    mounted = mounted.args[0]
+                if "mcp" in ast.unparse(node).lower() or prove(scope, mounted):
                     return True
     return False
 
 
-def _several(made: list[_Made]) -> Reason:
-    names = {m.name for m in made}
-    lines = ", ".join(str(m.call.lineno) for m in made)
-    if len(names) == 1 and made[0].trouble:
-        code, message = made[0].trouble
-        return Reason(code, f"{message} Lines {lines}.", _MAKE_ONE, made[0].call.lineno)
-    if len(names) == 1 and None not in names:
+def _no_such_app(wanted: str, groups: list[list[_Made]]) -> Reason:
+    names = ", ".join(sorted({group[0].name or "" for group in groups} - {""}))
+    return Reason(
+        "no-such-app",
+        f"No `{wanted} = FastAPI(...)` in this file.",
+        f"Apps made here: {names or 'none with a name'}.",
+    )
+
+
+def _several(groups: list[list[_Made]]) -> Reason:
+    lines = ", ".join(str(made.line) for group in groups for made in group)
+    names = dict.fromkeys(f"`{group[0].name}`" for group in groups if group[0].name)
+    known = ", ".join(names) or "none of them has a name"
+    first = groups[0][0]
+    if len(names) == 1 and all(group[0].name for group in groups):
         return Reason(
             "app-bound-twice",
-            f"`{made[0].name} = FastAPI(...)` stands more than once (lines {lines}).",
+            f"`{first.name} = FastAPI(...)` stands in several functions (lines {lines}).",
             "Keep one of them, or move one into a file of its own, and run apply again.",
-            made[1].call.lineno,
+            groups[1][0].line,
         )
-    known = ", ".join(f"`{m.name}`" for m in made if m.name) or "none of them has a name"
     return Reason(
         "several-apps",
         f"Several FastAPI apps are made here (lines {lines}): {known}.",
         "Name the one that serves MCP: --app NAME.",
-        made[0].call.lineno,
+        first.line,
     )
 
 

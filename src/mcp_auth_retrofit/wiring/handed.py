@@ -4,7 +4,9 @@ import ast
 import copy
 
 from mcp_auth_retrofit.wiring import siblings
-from mcp_auth_retrofit.wiring.names import Module
+from mcp_auth_retrofit.wiring.names import Module, dotted
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 _HARMLESS = (
     "fastapi_pagination.",
@@ -28,18 +30,13 @@ def hands(call: ast.Call, owners: set[str]) -> bool:
 
 def is_app(value: ast.expr, owners: set[str]) -> bool:
     """Whether an expression is the app, under one of its names, or its router."""
-    match value:
-        case ast.Name(id=name) | ast.Attribute(value=ast.Name(id=name), attr="router"):
-            return name in owners
-        case ast.Starred(value=inner):
-            return is_app(inner, owners)
-    return False
+    if isinstance(value, ast.Starred):
+        return is_app(value.value, owners)
+    return (dotted(value) or "").removesuffix(".router") in owners
 
 
 def mentions(value: ast.AST | None, owners: set[str]) -> bool:
-    return value is not None and any(
-        isinstance(node, ast.Name) and node.id in owners for node in ast.walk(value)
-    )
+    return value is not None and any(dotted(node) in owners for node in ast.walk(value))
 
 
 def hands_on(module: Module, call: ast.Call) -> bool:
@@ -63,9 +60,8 @@ def _own_class(module: Module, call: ast.Call) -> ast.ClassDef | None:
     return bound[0] if len(bound) == 1 and isinstance(bound[0], ast.ClassDef) else None
 
 
-def _method(made: ast.ClassDef, name: str) -> ast.FunctionDef | ast.AsyncFunctionDef | None:
-    functions = ast.FunctionDef | ast.AsyncFunctionDef
-    return next((s for s in made.body if isinstance(s, functions) and s.name == name), None)
+def _method(made: ast.ClassDef, name: str) -> Function | None:
+    return next((s for s in made.body if isinstance(s, Function) and s.name == name), None)
 
 
 def is_harmless(call: ast.Call, module: Module) -> bool:
@@ -86,37 +82,46 @@ def verb_of(call: ast.Call) -> str:
     return call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
 
 
-def function_of(
-    module: Module, call: ast.Call
-) -> tuple[Module, ast.FunctionDef | ast.AsyncFunctionDef] | None:
+def function_of(module: Module, call: ast.Call) -> tuple[Module, Function] | None:
     """The function a call runs, when it stands in this file or in a module of the project."""
     if not isinstance(call.func, ast.Name | ast.Attribute):
         return None
+    if isinstance(call.func, ast.Attribute) and dotted(call.func.value) == "self":
+        return _own_method(module, call.func.attr)
     if isinstance(call.func, ast.Name):
-        own = module.names.bound.get(call.func.id, [])
-        if len(own) == 1 and isinstance(own[0], ast.FunctionDef):
-            return module, own[0]
+        own = _only_function(module, call.func.id)
         made = _own_class(module, call)
         init = _method(made, "__init__") if made else None
-        if init is not None:
-            given = copy.copy(init.args)
-            given.args = given.args[1:]
-            inside = copy.copy(init)
-            inside.args = given
-            return module, inside
+        own = _without_self(init) if init else own
+        if own is not None:
+            return module, own
     found = siblings.follow(module, call.func)
-    if found is None:
-        return None
-    other, name = found
-    defined = other.names.bound.get(name, [])
-    if len(defined) == 1 and isinstance(defined[0], ast.FunctionDef):
-        return other, defined[0]
-    return None
+    there = _only_function(*found) if found else None
+    return (found[0], there) if found and there else None
 
 
-def parameters(
-    function: ast.FunctionDef | ast.AsyncFunctionDef, call: ast.Call, owners: set[str]
-) -> set[str]:
+def _only_function(module: Module, name: str) -> Function | None:
+    bound = module.names.bound.get(name, [])
+    return bound[0] if len(bound) == 1 and isinstance(bound[0], Function) else None
+
+
+def _own_method(module: Module, name: str) -> tuple[Module, Function] | None:
+    """`self.name()`, when one class of the file alone has a method of that name."""
+    classes = [node for node in ast.walk(module.tree) if isinstance(node, ast.ClassDef)]
+    methods = [method for made in classes if (method := _method(made, name)) is not None]
+    return (module, _without_self(methods[0])) if len(methods) == 1 else None
+
+
+def _without_self(method: Function) -> Function:
+    """The method as its caller sees it."""
+    given = copy.copy(method.args)
+    given.args = given.args[1:]
+    inside = copy.copy(method)
+    inside.args = given
+    return inside
+
+
+def parameters(function: Function, call: ast.Call, owners: set[str]) -> set[str]:
     """The names under which a function knows the app it is handed."""
     positional = [*function.args.posonlyargs, *function.args.args]
     names = {
@@ -127,7 +132,7 @@ def parameters(
     return names | {k.arg for k in call.keywords if k.arg and is_app(k.value, owners)}
 
 
-def local_names(function: ast.FunctionDef | ast.AsyncFunctionDef) -> set[str]:
+def local_names(function: Function) -> set[str]:
     arguments = {node.arg for node in ast.walk(function) if isinstance(node, ast.arg)}
     stored = {
         node.id

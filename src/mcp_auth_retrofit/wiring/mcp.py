@@ -3,27 +3,30 @@
 import ast
 from collections.abc import Iterator
 
-from mcp_auth_retrofit.wiring import siblings
-from mcp_auth_retrofit.wiring.model import App, McpApp, Mount, Place, Server
+from mcp_auth_retrofit.wiring.bindings import Scope, own_nodes
+from mcp_auth_retrofit.wiring.model import App, McpApp, Mount, Server
 from mcp_auth_retrofit.wiring.names import (
-    FASTMCP,
     GUARD,
     HELPER,
     Module,
     argument,
-    has_keyword,
+    dotted,
+    imports_of,
     is_helper,
 )
 from mcp_auth_retrofit.wiring.names import blocks as inner_blocks
-from mcp_auth_retrofit.wiring.routers import is_name, target
-from mcp_auth_retrofit.wiring.scan import Scan
+from mcp_auth_retrofit.wiring.places import Place, on_the_way
+from mcp_auth_retrofit.wiring.proof import SERVES, Served, prove, prove_server
+from mcp_auth_retrofit.wiring.routers import target
+from mcp_auth_retrofit.wiring.scan import Mounting, Scan
 
 
 def visible(module: Module, app: App) -> Iterator[tuple[ast.stmt, Place]]:
-    """Every statement that runs at module level or in the app's own factory, with its place."""
+    """Every statement that runs at module level or in the functions around the app."""
     yield from _walk(module.tree.body, ())
-    if app.function is not None:
-        yield from _walk(app.function.body, app.block)
+    for place, statement in on_the_way(module.tree, app.place):
+        if statement in app.functions:
+            yield from _walk(getattr(statement, "body", []), place)
 
 
 def _walk(
@@ -36,121 +39,130 @@ def _walk(
             yield from _walk(inner, place, name)
 
 
-def find_servers(module: Module, app: App, wanted: str | None) -> list[Server]:
-    """`mcp = FastMCP(...)`, also through a function of this file that returns one."""
-    servers = []
-    for statement, place in visible(module, app):
-        value = getattr(statement, "value", None)
-        if not isinstance(statement, ast.Assign | ast.AnnAssign) or not isinstance(value, ast.Call):
-            continue
-        made = target(statement)
-        if isinstance(made, ast.Name) and (_is_server(module, value)):
-            auth = has_keyword(value, "auth")
-            servers.append(Server(made.id, place, value, statement.lineno, auth))
-    for name in sorted(module.names.imported):
-        call = _imported_server(module, name)
-        if name == wanted or call is not None:
-            servers.append(
-                Server(name, None, None, 1, call is not None and has_keyword(call, "auth"))
-            )
-    return servers
-
-
-def _imported_server(module: Module, name: str) -> ast.Call | None:
-    """The call that makes an imported name a FastMCP server in the project's own module."""
-    found = siblings.follow(module, ast.Name(name, ast.Load()))
-    if found is None or found[0].path.stem == HELPER:
-        return None
-    other, there = found
-    made = [
-        node.value
-        for node in other.tree.body
-        if isinstance(node, ast.Assign | ast.AnnAssign) and is_name(target(node), there)
-    ]
-    call = made[0] if len(made) == 1 else None
-    return call if isinstance(call, ast.Call) and _is_server(other, call) else None
-
-
-def _is_server(module: Module, call: ast.Call) -> bool:
-    if module.names.called(call) in FASTMCP:
-        return True
-    if not isinstance(call.func, ast.Name):
-        return False
-    bound = module.names.bound.get(call.func.id, [])
-    if len(bound) != 1 or not isinstance(bound[0], ast.FunctionDef):
-        return False
-    returned = [n.value for n in ast.walk(bound[0]) if isinstance(n, ast.Return)]
-    local = {
-        made.id
-        for node in ast.walk(bound[0])
-        if isinstance(node, ast.Assign | ast.AnnAssign)
-        and isinstance(made := target(node), ast.Name)
-        and module.names.called(node.value) in FASTMCP
-    }
-    return bool(returned) and all(
-        module.names.called(value) in FASTMCP or (isinstance(value, ast.Name) and value.id in local)
-        for value in returned
-    )
-
-
-def http_app_of(call: ast.AST | None, servers: list[Server]) -> str | None:
-    """The server whose `http_app()` a call makes."""
-    match call:
-        case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr="http_app")):
-            return name if any(s.name == name for s in servers) else None
-    return None
-
-
-def find_mcp_apps(module: Module, app: App, servers: list[Server]) -> list[McpApp]:
-    """`mcp_app = mcp.http_app(...)`."""
-    found = []
+def _bound(module: Module, app: App) -> Iterator[tuple[str, ast.expr | None, ast.stmt, Place]]:
+    """Every name that a visible statement assigns or imports, with the value that it is given."""
     for statement, place in visible(module, app):
         if isinstance(statement, ast.Assign | ast.AnnAssign):
-            made, server = target(statement), http_app_of(statement.value, servers)
-            if isinstance(made, ast.Name) and server and isinstance(statement.value, ast.Call):
-                found.append(McpApp(made.id, place, statement.value, server, statement.lineno))
+            name = dotted(target(statement))
+            if name is not None and statement.value is not None:
+                yield name, statement.value, statement, place
+        elif isinstance(statement, ast.Import | ast.ImportFrom):
+            for name, _ in imports_of(statement):
+                yield name, None, statement, place
+
+
+def bound_by(statement: ast.stmt) -> Iterator[str]:
+    """The dotted names that a statement binds by itself, not those of the blocks inside it."""
+    if isinstance(statement, ast.Import | ast.ImportFrom):
+        yield from (name for name, _ in imports_of(statement))
+    elif isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        yield statement.name
+    else:
+        inner = {id(child) for _, body in inner_blocks(statement) for child in body}
+        for node in own_nodes([c for c in ast.iter_child_nodes(statement) if id(c) not in inner]):
+            name = dotted(node)
+            if name is not None and isinstance(getattr(node, "ctx", None), ast.Store):
+                yield name
+
+
+def find_servers(module: Module, app: App, wanted: str | None) -> list[Server]:
+    """`mcp = FastMCP(...)`, also imported or through a function that returns one.
+
+    `wanted` is a name that the user says is one.
+    """
+    scope = Scope(module, app.functions)
+    found: dict[str, Server] = {}
+    for name, value, statement, place in _bound(module, app):
+        made = prove_server(scope, value or _read(name))
+        if made is not None or (name == wanted and value is None):
+            if value is None and _is_ours(module, name):
+                continue
+            found[name] = Server(name, place, _call(value), statement.lineno, made)
+    return list(found.values())
+
+
+def _read(name: str) -> ast.expr:
+    return ast.Name(name, ast.Load())
+
+
+def _is_ours(module: Module, name: str) -> bool:
+    return HELPER in module.names.imported.get(name, "").split(".")
+
+
+def _call(value: ast.expr | None) -> ast.Call | None:
+    return value if isinstance(value, ast.Call) else None
+
+
+def find_mcp_apps(module: Module, app: App) -> list[McpApp]:
+    """`mcp_app = mcp.http_app(...)`, also imported or through a function that returns one."""
+    scope = Scope(module, app.functions)
+    found = []
+    for name, value, statement, place in _bound(module, app):
+        served = prove(scope, value or _read(name))
+        if served is not None and not (value is None and _is_ours(module, name)):
+            call = _call(value)
+            line = statement.lineno
+            found.append(McpApp(name, place, call, server_of(call), line, served))
     return found
 
 
+def server_of(expression: ast.expr | None) -> str | None:
+    """`mcp` for `mcp.http_app(...)`."""
+    match expression:
+        case ast.Call(func=ast.Attribute(value=value, attr=verb)) if verb in SERVES:
+            return dotted(value)
+    return None
+
+
 def find_mounts(
-    module: Module, seen: Scan, servers: list[Server], mcp_apps: list[McpApp]
+    module: Module, seen: Scan, mcp_apps: list[McpApp], told: str | None
 ) -> list[Mount]:
-    """Every `app.mount(path, X)` of the block whose X is proved to be, or to hold, an MCP app."""
-    mounts = []
-    for call, verb, place in seen.calls:
-        given = argument(call, 1, "app")
-        if verb != "mount" or given is None:
-            continue
-        held, server = _held(given, servers, mcp_apps)
-        if server is None:
-            continue
-        path = module.names.text(argument(call, 0, "path"))
-        guard = is_guard(module, given)
-        mounts.append(
-            Mount(
-                path=path.rstrip("/") if path is not None else None,
-                place=place,
-                call=call,
-                line=call.lineno,
-                mcp_app=held.id if isinstance(held, ast.Name) else None,
-                inline=held if isinstance(held, ast.Call) else None,
-                server=server,
-                guarded=guard,
-                wrapped=held is not given and not guard,
-            )
-        )
-    return mounts
+    """Every mount whose app is proved to be, or to hold, an MCP app, or is told to be one."""
+    found = (_mount(module, mounting, mcp_apps, told) for mounting in seen.mounts)
+    return [mount for mount in found if mount is not None]
 
 
-def _held(
-    given: ast.expr, servers: list[Server], mcp_apps: list[McpApp]
-) -> tuple[ast.expr, str | None]:
-    """The MCP app inside what is mounted, bare or as a wrapper's first argument, and its server."""
+def _mount(
+    module: Module, mounting: Mounting, mcp_apps: list[McpApp], told: str | None
+) -> Mount | None:
+    given = argument(mounting.call, 1, "app")
+    if given is None or mounting.module is not module:
+        return None
+    held, served = _held(Scope(module, mounting.functions), given, told)
+    guard = is_guard(module, given)
+    if served is None and not is_told(held, told):
+        return None
+    path = module.names.text(argument(mounting.call, 0, "path"))
+    name = dotted(held)
+    named = [mcp_app for mcp_app in mcp_apps if mcp_app.name == name]
+    return Mount(
+        path=path.rstrip("/") if path is not None else None,
+        place=mounting.place,
+        at=mounting.at,
+        owner=mounting.owner,
+        call=mounting.call,
+        line=mounting.call.lineno,
+        mcp_app=name,
+        held=held,
+        server=named[-1].server if named else server_of(held),
+        served=served,
+        guarded=guard,
+        wrapped=held is not given and not guard,
+    )
+
+
+def is_told(expression: ast.expr, told: str | None) -> bool:
+    """Whether the user says of this very expression that it is an MCP app."""
+    called = expression.func if isinstance(expression, ast.Call) else expression
+    return told is not None and told in (dotted(called), ast.unparse(expression))
+
+
+def _held(scope: Scope, given: ast.expr, told: str | None) -> tuple[ast.expr, Served | None]:
+    """The MCP app inside what is mounted, bare or as a wrapper's first argument."""
     for _ in range(4):
-        named = [a for a in mcp_apps if is_name(given, a.name)]
-        server = named[0].server if named else http_app_of(given, servers)
-        if server is not None:
-            return given, server
+        served = prove(scope, given)
+        if served is not None or is_told(given, told):
+            return given, served
         if not (isinstance(given, ast.Call) and given.args):
             break
         given = given.args[0]

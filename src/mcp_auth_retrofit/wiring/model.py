@@ -5,31 +5,32 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from mcp_auth_retrofit.wiring.bindings import Function, Scope
 from mcp_auth_retrofit.wiring.names import Module, Names
-
-Step = tuple[str, int]
-Place = tuple[Step, ...]
-"""A statement's way down from the module: (list field, index) by (list field, index).
-
-LibCST has the same statements in the same order, so a place leads to the same statement there.
-"""
+from mcp_auth_retrofit.wiring.places import Place, statements_of
+from mcp_auth_retrofit.wiring.proof import Made, Served
 
 Kind = Literal["route", "websocket", "router", "mount", "frontend", "opaque"]
 
 
 @dataclass(frozen=True, eq=False)
 class App:
-    """`name = FastAPI(...)`."""
+    """`name = FastAPI(...)`, or whatever else the app comes from."""
 
     name: str
+    """A plain name, or a dotted one such as `self.app`."""
     place: Place
+    """Of the statement, in the block that does everything to the app, from which on it is there."""
     call: ast.Call
+    """Its constructor's call; of the last one, where an `if` has several."""
     line: int
-    """1-based line of the call."""
-    function: ast.FunctionDef | ast.AsyncFunctionDef | None
-    """The factory that makes it; None at module level."""
+    """1-based line of that statement's call."""
+    functions: tuple[Function, ...]
+    """The functions around it, outermost first: the factory that makes it is the last."""
     subclass: bool = False
     """Made by a subclass of FastAPI, which may pass any keyword on."""
+    indirect: bool = False
+    """No plain assignment of its constructor's call: an `if`, a function's result, an import."""
 
     @property
     def block(self) -> Place:
@@ -37,10 +38,16 @@ class App:
         return self.place[:-1]
 
     @property
+    def function(self) -> Function | None:
+        """The factory that makes it; None at module level."""
+        return self.functions[-1] if self.functions else None
+
+    @property
     def open_ended(self) -> bool:
         """`FastAPI(**kwargs)` or a subclass: any keyword, `lifespan=` too, may hide in it."""
         starred = any(isinstance(argument, ast.Starred) for argument in self.call.args)
-        return self.subclass or starred or any(k.arg is None for k in self.call.keywords)
+        hidden = any(k.arg is None for k in self.call.keywords)
+        return self.subclass or self.indirect or starred or hidden
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +64,8 @@ class Registration:
     """Of the block's own call, when a function that it calls registers this."""
     offset: int = 0
     """0-based offset in the line, in UTF-8 bytes, as `ast` counts."""
+    call: ast.AST | None = None
+    """The registering call itself, wherever it stands."""
 
     def top(self, block: Place) -> int:
         """The index, in `block`, of the statement that registers it."""
@@ -77,25 +86,35 @@ class Stop:
 
 @dataclass(frozen=True, eq=False)
 class Server:
-    """`mcp = FastMCP(...)`, or a name that the user says is one (`call` is None)."""
+    """`mcp = FastMCP(...)`, or a name that the user says is one (`made` is None)."""
 
     name: str
     place: Place | None
+    """Of the statement that binds or imports it; None when the user alone says so."""
     call: ast.Call | None
+    """The constructor's call, when it stands here."""
     line: int
-    auth: bool = False
-    """It has a guard of its own: FastMCP(auth=...)."""
+    made: Made | None = None
+
+    @property
+    def auth(self) -> bool:
+        """It has a guard of its own: FastMCP(auth=...)."""
+        return self.made is not None and self.made.auth
 
 
 @dataclass(frozen=True, eq=False)
 class McpApp:
-    """`mcp_app = mcp.http_app(...)`."""
+    """`mcp_app = mcp.http_app(...)`, or an imported name that is proved to be one."""
 
     name: str
     place: Place
-    call: ast.Call
-    server: str
+    """Of the statement that binds or imports it."""
+    call: ast.Call | None
+    """The call that makes it, when it is what the statement assigns."""
+    server: str | None
+    """The server's name here; None when it lies elsewhere."""
     line: int
+    served: Served
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,16 +124,41 @@ class Mount:
     path: str | None
     """Without a final slash, so "" is the root; None when it is no literal."""
     place: Place
+    """Of the statement itself."""
+    at: Place
+    """Of the statement of the app's block that leads to it: the same, or a function's call."""
+    owner: str
+    """The app's name where the mount stands."""
     call: ast.Call
     line: int
     mcp_app: str | None
-    """The variable that is mounted; None when `http_app()` is called inside the mount."""
-    inline: ast.Call | None
-    server: str
+    """The name that is mounted; None when it is a call's result."""
+    held: ast.expr
+    """What is mounted, out of our guard and any other wrapper."""
+    server: str | None
+    """The server's name here; None when it lies elsewhere."""
+    served: Served | None
+    """What is mounted is proved to be; None when the user alone says that it is MCP."""
     guarded: bool
     """It stands inside our ScalekitAuthMiddleware."""
     wrapped: bool = False
     """It stands inside something else, which may or may not be a guard."""
+
+    @property
+    def inline(self) -> ast.expr | None:
+        """The call whose result is mounted."""
+        return self.held if self.mcp_app is None else None
+
+
+@dataclass(frozen=True, eq=False)
+class Setting:
+    """`app.router.lifespan_context = ...`."""
+
+    place: Place
+    """Of the statement of the app's block that leads to it."""
+    line: int
+    statement: ast.Assign
+    scope: Scope
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,9 +172,9 @@ class Lifespan:
     """Lines of `on_event`, `on_startup=`, `router.on_startup`, `add_event_handler`."""
     more_handlers: bool
     """Something in the file, or in a module it imports, may add handlers by another way."""
-    assigned: tuple[tuple[Place, int], ...]
-    """Where the user sets `app.router.lifespan_context`: place and line."""
-    wrapped: tuple[tuple[Place, int], ...]
+    assigned: tuple[Setting, ...]
+    """Where the user sets `app.router.lifespan_context`."""
+    wrapped: tuple[Setting, ...]
     """Where this tool set it in an earlier run."""
     text: ast.AST | None
     """The function or expression that runs, as far as it can be read in this file."""
@@ -143,7 +187,8 @@ class Ours:
     imported: dict[str, str]
     """Our names and how the file spells them, e.g. {"ScalekitAuthMiddleware": "Guard"}."""
     metadata: Place | None = None
-    bare_path: tuple[Place, str | None] | None = None
+    bare_paths: tuple[tuple[Place, ast.expr | None], ...] = ()
+    """`answer_bare_path(app, "/mcp")`: its own place and the path."""
     everywhere: Place | None = None
     """`app.user_middleware.append(Middleware(ScalekitAuthMiddleware, ...))`."""
     public: tuple[str, ...] = ()
@@ -173,7 +218,12 @@ class Entrypoint:
     @property
     def statements(self) -> list[ast.stmt]:
         """The app's block: its factory's body, or the module's."""
-        return self.app.function.body if self.app.function else self.tree.body
+        return statements_of(self.tree, self.app.block)
+
+    @property
+    def scope(self) -> Scope:
+        """Where the app's block reads its names."""
+        return Scope(self.module, self.app.functions)
 
     @property
     def size(self) -> int:

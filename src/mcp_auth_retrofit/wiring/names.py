@@ -171,6 +171,17 @@ def is_helper(path: Path, module: str) -> bool:
     return not package or list(path.parent.parts[-len(package) :]) == package
 
 
+def dotted(expression: ast.AST | None) -> str | None:
+    """`app`, `self.app` or `tools.mcp` as it is spelled; None for what is no plain name."""
+    match expression:
+        case ast.Name(id=name):
+            return name
+        case ast.Attribute(value=value, attr=attr):
+            inner = dotted(value)
+            return f"{inner}.{attr}" if inner else None
+    return None
+
+
 def argument(call: ast.Call, position: int | None, keyword: str) -> ast.expr | None:
     """A call's argument by position or by name."""
     for given in call.keywords:

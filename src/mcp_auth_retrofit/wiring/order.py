@@ -7,7 +7,7 @@ matches everything under its prefix, whatever the method.
 import re
 from dataclasses import dataclass
 
-from mcp_auth_retrofit.wiring.model import Entrypoint, Mount, Place, Registration, Stop
+from mcp_auth_retrofit.wiring.model import Entrypoint, Mount, Registration, Stop
 
 _CONVERTERS = {
     "str": "[^/]+",
@@ -70,11 +70,11 @@ class Standing:
     """What would die even in the last valid place."""
 
 
-def behind_unseen(entry: Entrypoint, prefix: str, own: Place | None) -> int:
+def behind_unseen(entry: Entrypoint, prefix: str, own: Mount | None) -> int:
     """The last place at which a route may stand, behind every call whose doing is unknown."""
     block = entry.app.block
     limits = [stop.index for stop in entry.stops]
-    seen = [r for r in entry.registrations if r.kind != "opaque" and r.place != own]
+    seen = [r for r in entry.registrations if r.kind != "opaque" and not registers(r, own)]
     limits += [r.top(block) for r in seen if buries(r, prefix)]
     return min(limits, default=entry.size)
 
@@ -92,22 +92,21 @@ def rebound_behind(entry: Entrypoint, name: str, line: int) -> int | None:
 
 
 def standing(
-    entry: Entrypoint, prefix: str, own: Place | None = None, end: int | None = None
+    entry: Entrypoint, prefix: str, own: Mount | None = None, end: int | None = None
 ) -> Standing:
     """The last valid place of a mount at `prefix`.
 
-    `own` is where that mount stands today; before the statement of index `end` it must stand.
+    `own` is that mount as it stands today; before the statement of index `end` it must stand.
     """
     block = entry.app.block
-    others = [r for r in entry.registrations if r.place != own]
+    others = [r for r in entry.registrations if not registers(r, own)]
     stops = list(entry.stops)
-    for mount in entry.mounts:
-        if mount.place == own and mount.mcp_app is not None:
-            rebound = rebound_behind(entry, mount.mcp_app, mount.line)
-            stops += [Stop(rebound, mount.line)] if rebound is not None else []
+    if own is not None and own.mcp_app is not None:
+        rebound = rebound_behind(entry, own.mcp_app, own.line)
+        stops += [Stop(rebound, own.line)] if rebound is not None else []
     if own is not None:
         # Whoever mounted behind an unknown call or an early return did so knowingly.
-        here = own[len(block)][1]
+        here = own.at[len(block)][1]
         others = [r for r in others if r.kind != "opaque" or r.top(block) >= here]
         stops = [s for s in stops if s.final or s.index >= here]
     limit = min([entry.size if end is None else end, *(stop.index for stop in stops)])
@@ -126,10 +125,16 @@ def later(entry: Entrypoint, mount: Mount) -> list[Registration]:
     seen = False
     after = []
     for registration in entry.registrations:
-        if seen and registration.place != mount.place:
+        own = registers(registration, mount)
+        if seen and not own:
             after.append(registration)
-        seen = seen or registration.place == mount.place
+        seen = seen or own
     return after
+
+
+def registers(registration: Registration, mount: Mount | None) -> bool:
+    """Whether a registration is what this mount's own call does."""
+    return mount is not None and registration.call is mount.call
 
 
 def dead(entry: Entrypoint, mount: Mount) -> list[Registration]:
@@ -145,7 +150,7 @@ def earlier_grave(entry: Entrypoint, mount: Mount) -> Registration | None:
     if mount.path is None:
         return None
     for registration in entry.registrations:
-        if registration.place == mount.place:
+        if registers(registration, mount):
             return None
         if registration.kind != "opaque" and buries(registration, mount.path):
             return registration
@@ -154,7 +159,7 @@ def earlier_grave(entry: Entrypoint, mount: Mount) -> Registration | None:
 
 def exclusive(registration: Registration, mount: Mount) -> bool:
     """Whether the two stand in branches of one `if` of which only one runs."""
-    for here, there in zip(registration.place, mount.place, strict=False):
+    for here, there in zip(registration.place, mount.at, strict=False):
         if here[0] != there[0]:
             return True
         if here[1] != there[1]:

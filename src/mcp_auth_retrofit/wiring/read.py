@@ -4,17 +4,16 @@ import ast
 import re
 from pathlib import Path
 
-from mcp_auth_retrofit.results import Reason, Refused
 from mcp_auth_retrofit.wiring import siblings
 from mcp_auth_retrofit.wiring.apps import find_app, find_apps
 from mcp_auth_retrofit.wiring.mcp import (
     find_mcp_apps,
     find_mounts,
     find_servers,
-    visible,
 )
 from mcp_auth_retrofit.wiring.model import App, Entrypoint, Lifespan, Ours
 from mcp_auth_retrofit.wiring.names import GUARD, Module, Names, argument, is_helper
+from mcp_auth_retrofit.wiring.places import Place, statements_of
 from mcp_auth_retrofit.wiring.refusals import refuse_other_ways, refuse_unproved_mounts
 from mcp_auth_retrofit.wiring.routers import is_name
 from mcp_auth_retrofit.wiring.scan import Scan, scan
@@ -43,10 +42,9 @@ def survey(path: Path, tree: ast.Module) -> list[Entrypoint]:
 
 
 def _entrypoint(module: Module, found: App, mcp: str | None) -> tuple[Entrypoint, Scan]:
-    statements = found.function.body if found.function else module.tree.body
-    seen = scan(module, found.name, found.block, statements, found.place[-1][1])
+    seen = scan(module, found, statements_of(module.tree, found.block))
     servers = find_servers(module, found, mcp)
-    mcp_apps = find_mcp_apps(module, found, servers)
+    mcp_apps = find_mcp_apps(module, found)
     entry = Entrypoint(
         path=module.path,
         tree=module.tree,
@@ -54,7 +52,7 @@ def _entrypoint(module: Module, found: App, mcp: str | None) -> tuple[Entrypoint
         registrations=tuple(seen.registrations),
         servers=tuple(servers),
         mcp_apps=tuple(mcp_apps),
-        mounts=tuple(find_mounts(module, seen, servers, mcp_apps)),
+        mounts=tuple(find_mounts(module, seen, mcp_apps, mcp)),
         lifespan=_lifespan(module, found, seen),
         ours=_ours(module, seen),
         stops=tuple(seen.stops),
@@ -159,13 +157,14 @@ def _ours(module: Module, seen: Scan) -> Ours:
         for local, origin in module.names.imported.items()
         if is_helper(module.path, origin.rpartition(".")[0]) and local not in module.names.bound
     }
-    metadata = bare = everywhere = None
+    metadata = everywhere = None
+    bare: list[tuple[Place, ast.expr | None]] = []
     public: tuple[str, ...] = ()
     for call, name, place in seen.ours:
         if name == "add_protected_resource_metadata":
             metadata = place
         elif name == "answer_bare_path":
-            bare = (place, module.names.text(argument(call, 1, "path")))
+            bare.append((place, argument(call, 1, "path")))
         elif name == GUARD:
             everywhere = place
             given = argument(call, None, "public")
@@ -175,55 +174,4 @@ def _ours(module: Module, seen: Scan) -> Ours:
         isinstance(node, ast.Name) and node.id == origins.get("require_settings")
         for node in ast.walk(module.tree)
     )
-    return Ours(origins, metadata, bare, everywhere, public, used)
-
-
-def runs_mcp(entry: Entrypoint, names: set[str]) -> bool:
-    """Whether something in the file already enters the lifespan of one of these MCP objects.
-
-    `names` are the variables of the MCP app and of its server. Entering twice is an error with
-    older FastMCP, so whoever does it by himself is left alone.
-    """
-    life = entry.lifespan
-    last = max((place for place, _ in life.assigned), default=())
-    # What was wrapped before the user's own assignment is lost with it.
-    wrapped = [place for place, _ in life.wrapped if place > last]
-    places = {*(place for place, _ in life.assigned), *wrapped}
-    texts: list[ast.AST] = [t for t in (entry.lifespan.value, entry.lifespan.text) if t]
-    texts += [s for s, place in visible(entry.module, entry.app) if place in places]
-    for text in texts:
-        told = {id(inner) for call in ast.walk(text) if _tells(call) for inner in ast.walk(call)}
-        for node in ast.walk(text):
-            if id(node) in told:
-                continue
-            match node:
-                case ast.Attribute(value=ast.Name(id=name), attr="lifespan" | "session_manager"):
-                    if name in names:
-                        return True
-                case ast.Attribute(
-                    value=ast.Attribute(value=ast.Name(id=name), attr="router"),
-                    attr="lifespan_context" | "lifespan",
-                ) if name in names:
-                    return True
-    return False
-
-
-def _tells(node: ast.AST) -> bool:
-    """A call that prints or logs what it is given, and enters nothing."""
-    name = ast.unparse(node.func).rpartition(".")[2] if isinstance(node, ast.Call) else ""
-    return name in {"print", "debug", "info", "warning", "error", "exception"}
-
-
-def refuse_mounted_twice(entry: Entrypoint) -> None:
-    """Several MCP mounts mean several resources, one audience each."""
-    if len(entry.mounts) > 1:
-        raise Refused(
-            Reason(
-                "several-mcp-mounts",
-                "Several MCP apps are mounted here, and each would need its own audience: lines "
-                + ", ".join(str(m.line) for m in entry.mounts)
-                + ".",
-                "Guard them by hand, or serve them from one server (FastMCP.mount).",
-                entry.mounts[1].line,
-            )
-        )
+    return Ours(origins, metadata, tuple(bare), everywhere, public, used)

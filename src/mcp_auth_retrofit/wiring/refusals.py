@@ -5,111 +5,144 @@ import re
 
 from mcp_auth_retrofit.results import Reason, Refused
 from mcp_auth_retrofit.wiring import siblings
+from mcp_auth_retrofit.wiring.bindings import Scope, given
 from mcp_auth_retrofit.wiring.model import Entrypoint, Mount
-from mcp_auth_retrofit.wiring.names import FASTAPI, FASTMCP, OFFICIAL, Module, argument, has_keyword
-from mcp_auth_retrofit.wiring.routers import target
-from mcp_auth_retrofit.wiring.scan import Scan
+from mcp_auth_retrofit.wiring.names import (
+    FASTAPI,
+    FASTMCP,
+    HELPER,
+    Module,
+    argument,
+    dotted,
+    has_keyword,
+)
+from mcp_auth_retrofit.wiring.proof import SERVES, meanings, prove
+from mcp_auth_retrofit.wiring.scan import Mounting, Scan
 
-_SERVES = frozenset({"http_app", "streamable_http_app", "sse_app"})
-_BY_HAND = 'Wrap what is mounted by hand: app.mount("/mcp", ScalekitAuthMiddleware(mcp_app)).'
+_CREDENTIALS = re.compile(r"auth|jwt|token|api[-_]?key|credential|bearer", re.IGNORECASE)
 
 
 def refuse_unproved_mounts(module: Module, seen: Scan, entry: Entrypoint) -> None:
     """Raises Refused for a mount that looks like MCP and can't be proved to be one alone."""
-    proved = {id(mount.call) for mount in entry.mounts}
+    proved = {mount.call for mount in entry.mounts}
     for mount in entry.mounts:
         if mount.wrapped:
-            raise Refused(_wrapped(mount))
-    for call in seen.inner_mounts:
-        if re.search("http_app|mcp", ast.unparse(call), re.IGNORECASE):
-            raise Refused(_mount_elsewhere(seen.inner_mounts[call]))
-    for call, verb, _ in seen.calls:
-        if verb == "mount" and id(call) not in proved:
-            _refuse_lookalike(module, call)
-    known = {id(call) for call, _, _ in seen.calls}
-    names, servers = {a.name for a in entry.mcp_apps}, {s.name for s in entry.servers}
+            _refuse_wrapper(module, mount)
+        if mount.served is not None and mount.served.server.auth:
+            raise Refused(_has_own_guard(mount.line))
+    for mounting in seen.mounts:
+        if mounting.call not in proved:
+            _refuse_lookalike(module, mounting)
+    known = {mounting.call for mounting in seen.mounts}
     for node in ast.walk(module.tree):
-        _refuse_elsewhere(node, known, names, servers)
+        if isinstance(node, ast.Call) and node not in known:
+            _refuse_elsewhere(entry, node)
     _refuse_hidden_lifespan(module, entry)
     for server in entry.servers:
         if server.auth:
             raise Refused(_has_own_guard(server.line))
 
 
-def _refuse_lookalike(module: Module, call: ast.Call) -> None:
-    given = argument(call, 1, "app")
-    if given is None:
+def _refuse_lookalike(module: Module, mounting: Mounting) -> None:
+    mounted = argument(mounting.call, 1, "app")
+    if mounted is None:
         return
-    path = module.names.text(argument(call, 0, "path"))
-    names = {n.id for n in ast.walk(given) if isinstance(n, ast.Name)}
-    attributes = {n.attr for n in ast.walk(given) if isinstance(n, ast.Attribute)}
-    if attributes & {"streamable_http_app", "sse_app"}:
-        raise Refused(official_sdk(call.lineno))
-    if getattr(getattr(given, "func", None), "attr", None) == "http_app":
-        raise Refused(unproved(module, call, given))
-    for name in names:
-        followed = siblings.follow(module, ast.Name(name, ast.Load()))
-        there = _binding_call(followed[0], followed[1]) if followed else None
-        if getattr(getattr(there, "func", None), "attr", "") in _SERVES:
-            raise Refused(unproved(module, call, given))
-    makes = [_binding_call(module, name) for name in names]
-    if any(module.names.called(made) in FASTAPI for made in makes):
+    scope = Scope(mounting.module, mounting.functions)
+    if mounting.module is not module:
+        if prove(scope, mounted) is not None:
+            raise Refused(_in_other_module(mounting))
         return
-    if isinstance(given, ast.Call) and (module.names.called(given) or "").endswith("StaticFiles"):
+    if _is_static(scope, mounted):
         return
-    if "mcp" in (path or "").lower() or any("mcp" in name.lower() for name in names | attributes):
-        raise Refused(unproved(module, call, given))
+    path = module.names.text(argument(mounting.call, 0, "path"))
+    words = [n.id for n in ast.walk(mounted) if isinstance(n, ast.Name)]
+    words += [n.attr for n in ast.walk(mounted) if isinstance(n, ast.Attribute)]
+    serves = bool(SERVES & {*words})
+    if serves or any("mcp" in word.lower() for word in (*words, path or "")):
+        raise Refused(_unproved(module, mounting.call, mounted, scope))
 
 
-def _binding_call(module: Module, name: str) -> ast.AST | None:
-    for node in ast.walk(module.tree):
-        if isinstance(node, ast.Assign | ast.AnnAssign):
-            made = target(node)
-            if isinstance(made, ast.Name) and made.id == name:
-                return node.value
-    return None
+def _is_static(scope: Scope, mounted: ast.expr) -> bool:
+    """StaticFiles, or a FastAPI app of this file: it is what it is, whatever its path is called."""
+    origins = [scope.module.names.called(mounted)]
+    origins += [
+        scope.module.names.called(value) for _, value in given(scope, dotted(mounted) or "")
+    ]
+    return any(o in FASTAPI or (o or "").endswith("StaticFiles") for o in origins)
 
 
-def _refuse_elsewhere(node: ast.AST, known: set[int], proved: set[str], servers: set[str]) -> None:
-    match node:
-        case ast.Call(func=ast.Attribute(attr="mount")) if id(node) not in known:
-            given = argument(node, 1, "app")
-            made = given.func if isinstance(given, ast.Call) else None
-            of_server = (
-                isinstance(made, ast.Attribute)
-                and made.attr == "http_app"
-                and isinstance(made.value, ast.Name)
-                and made.value.id in servers
-            )
-            if of_server or (isinstance(given, ast.Name) and given.id in proved):
-                raise Refused(_mount_elsewhere(node.lineno))
+def _refuse_elsewhere(entry: Entrypoint, call: ast.Call) -> None:
+    """A mount of the MCP app that nothing the app's block does leads to."""
+    if not (isinstance(call.func, ast.Attribute) and call.func.attr == "mount"):
+        return
+    held = argument(call, 1, "app")
+    if held is not None and (
+        dotted(held) in {mcp_app.name for mcp_app in entry.mcp_apps}
+        or prove(entry.scope, held) is not None
+    ):
+        raise Refused(_mount_elsewhere(call.lineno))
 
 
 def _mount_elsewhere(line: int) -> Reason:
     return Reason(
         "mount-elsewhere",
-        "The MCP app is mounted by something else than the app, or in a function that did not "
-        "make it.",
+        "The MCP app is mounted by something else than the app, or in a function that nothing "
+        "here calls with it.",
         "Move the mount to where the app is made, behind its last route, and run apply again.",
         line,
     )
 
 
-def _wrapped(mount: Mount) -> Reason:
-    given = argument(mount.call, 1, "app")
-    shown = ast.unparse(given) if given is not None else ""
+def _in_other_module(mounting: Mounting) -> Reason:
     return Reason(
-        "wrapped-mount",
-        f"What is mounted is wrapped: `{shown}`.",
-        "Find out whether the wrapper guards MCP already; if not, put "
-        "ScalekitAuthMiddleware(...) around it by hand.",
-        mount.line,
+        "mount-in-other-module",
+        f"The MCP app is mounted by code of {mounting.module.path.name}, line "
+        f"{mounting.call.lineno}, which this file calls.",
+        "Move the mount into this file, behind the app's last route, and run apply again.",
     )
+
+
+def _refuse_wrapper(module: Module, mount: Mount) -> None:
+    """A wrapper of the project's own that asks for nothing may stay inside the guard; no other."""
+    wrapper = argument(mount.call, 1, "app")
+    shown = ast.unparse(wrapper) if wrapper is not None else ""
+    own = _class_of(module, wrapper.func) if isinstance(wrapper, ast.Call) else None
+    if own is None:
+        raise Refused(
+            Reason(
+                "wrapped-mount",
+                f"What is mounted is wrapped in something that can't be read here: `{shown}`.",
+                "Find out whether the wrapper guards MCP already; if not, put "
+                "ScalekitAuthMiddleware(...) around it by hand.",
+                mount.line,
+            )
+        )
+    if _CREDENTIALS.search(ast.unparse(own)):
+        raise Refused(
+            Reason(
+                "guarded-otherwise",
+                f"What is mounted stands behind a guard of its own: `{shown}`.",
+                "Keep that one, or mount the MCP app without it and run apply again.",
+                mount.line,
+            )
+        )
+
+
+def _class_of(module: Module, called: ast.expr) -> ast.ClassDef | None:
+    """The class that a call makes an object of, when it is one of the project's; ours is none."""
+    where, name = module, dotted(called) or ""
+    if name not in module.names.bound:
+        found = siblings.follow(module, called)
+        if found is None or found[0].path.stem == HELPER:
+            return None
+        where, name = found
+    bound = where.names.bound.get(name, [])
+    return bound[0] if len(bound) == 1 and isinstance(bound[0], ast.ClassDef) else None
 
 
 def _refuse_hidden_lifespan(module: Module, entry: Entrypoint) -> None:
     """A lifespan that is set by a way around `app.router` would silently replace the merged one."""
-    known = {line for _, line in (*entry.lifespan.assigned, *entry.lifespan.wrapped)}
+    known = {setting.line for setting in (*entry.lifespan.assigned, *entry.lifespan.wrapped)}
     for node in ast.walk(module.tree):
         line = None
         match node:
@@ -129,17 +162,35 @@ def _refuse_hidden_lifespan(module: Module, entry: Entrypoint) -> None:
             )
 
 
-def unproved(module: Module, call: ast.Call, given: ast.expr) -> Reason:
+def _unproved(module: Module, call: ast.Call, mounted: ast.expr, scope: Scope) -> Reason:
     loops = [n for n in ast.walk(module.tree) if isinstance(n, ast.For | ast.While)]
     if any(call in ast.walk(loop) for loop in loops):
         return mount_in_loop(call.lineno)
+    shown = ast.unparse(mounted)
+    called = mounted.func if isinstance(mounted, ast.Call) else mounted
+    told = dotted(called) or shown
     return Reason(
         "mcp-elsewhere",
-        f"`{ast.unparse(given)}` looks like an MCP app, but nothing here proves what it is.",
-        "If it is a FastMCP server's app, make it here: mcp_app = server.http_app("
-        'path="/"), mount that, and name the server with --mcp NAME.',
+        f"`{shown}` looks like an MCP app, but nothing proves what it is{_traced(scope, mounted)}.",
+        f"If it is the only thing that serves MCP there, say so: --mcp {told}. What its lifespan "
+        "needs stays yours to run.",
         call.lineno,
     )
+
+
+def _traced(scope: Scope, mounted: ast.expr) -> str:
+    """How far it could be followed, so that the reader need not follow it again."""
+    for _ in range(8):
+        steps = [(s, value) for s, value in meanings(scope, mounted) if isinstance(value, ast.expr)]
+        if len(steps) != 1:
+            break
+        scope, mounted = steps[0]
+    origin = scope.module.names.origin(mounted) or scope.module.names.called(mounted)
+    if origin in FASTAPI:
+        return f" (in {scope.module.path.name} it is a FastAPI app)"
+    if origin and siblings.find(scope.module.path, origin) is None:
+        return f" (it comes from `{origin.rpartition('.')[0] or origin}`, which is no module here)"
+    return ""
 
 
 def mount_in_loop(line: int) -> Reason:
@@ -148,16 +199,6 @@ def mount_in_loop(line: int) -> Reason:
         "mount-in-loop",
         "MCP is mounted in a loop: several servers, or one under several paths.",
         "Write the mounts out one by one.",
-        line,
-    )
-
-
-def official_sdk(line: int) -> Reason:
-    """The refusal for servers of the `mcp` package itself."""
-    return Reason(
-        "official-sdk",
-        "This server is made with the official `mcp` SDK, whose HTTP app has no `.lifespan`.",
-        "Make it with FastMCP (`from fastmcp import FastMCP`), or guard it by hand. " + _BY_HAND,
         line,
     )
 
@@ -175,20 +216,6 @@ def refuse_other_ways(module: Module) -> None:
                     "MCP is served by `FastApiMCP`, which registers its routes by itself.",
                     "Serve the same tools with FastMCP.from_fastapi(app) and mount its http_app(), "
                     "or use FastApiMCP's own auth_config.",
-                    node.lineno,
-                )
-            )
-        if origin in OFFICIAL:
-            raise Refused(official_sdk(node.lineno))
-        if origin.rpartition(".")[0] in FASTMCP and origin.endswith(
-            (".from_fastapi", ".from_openapi")
-        ):
-            raise Refused(
-                Reason(
-                    "from-fastapi",
-                    "The MCP server is made from the app itself (`FastMCP.from_fastapi`).",
-                    "The app must be whole before the server exists: mount it by hand as the last "
-                    "statement. " + _BY_HAND,
                     node.lineno,
                 )
             )

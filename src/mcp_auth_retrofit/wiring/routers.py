@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from mcp_auth_retrofit.wiring import siblings
 from mcp_auth_retrofit.wiring.model import Kind
-from mcp_auth_retrofit.wiring.names import Module, argument
+from mcp_auth_retrofit.wiring.names import Module, argument, dotted
 
 Route = tuple[Kind, str | None, frozenset[str] | None]
 """(kind, path pattern, methods); None for what can't be read (methods: any)."""
@@ -114,11 +114,7 @@ def calls_on(owners: set[str], node: ast.AST) -> Iterator[tuple[ast.Call, str]]:
 
 def verb_on(owners: set[str], call: ast.Call) -> str | None:
     """`get` for `app.get(...)` and for `app.router.get(...)`, when `app` is one of the owners."""
-    match call.func:
-        case ast.Attribute(value=ast.Name(id=name), attr=attr) if name in owners:
-            return attr
-        case ast.Attribute(
-            value=ast.Attribute(value=ast.Name(id=name), attr="router"), attr=attr
-        ) if name in owners:
-            return attr
-    return None
+    if not isinstance(call.func, ast.Attribute):
+        return None
+    owner = dotted(call.func.value) or ""
+    return call.func.attr if owner.removesuffix(".router") in owners else None

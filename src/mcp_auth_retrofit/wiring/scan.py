@@ -4,6 +4,7 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from mcp_auth_retrofit.wiring.bindings import Function, Scope
 from mcp_auth_retrofit.wiring.handed import (
     function_of,
     hands,
@@ -16,20 +17,38 @@ from mcp_auth_retrofit.wiring.handed import (
     serves,
     verb_of,
 )
-from mcp_auth_retrofit.wiring.model import Kind, Place, Registration, Stop
+from mcp_auth_retrofit.wiring.model import App, Kind, Registration, Setting, Stop
 from mcp_auth_retrofit.wiring.names import (
     GUARD,
     HELPER,
     Module,
     argument,
     blocks,
+    dotted,
     is_helper,
     is_main_guard,
 )
+from mcp_auth_retrofit.wiring.places import Place, places
 from mcp_auth_retrofit.wiring.routers import REGISTERS, registered, target, verb_on
 
 _SERVES = frozenset({"run", "serve", "run_with", "mount_gradio_app"})
 _DEPTH = 4
+
+
+@dataclass(frozen=True, eq=False)
+class Mounting:
+    """One call of `app.mount(...)`, wherever it stands."""
+
+    call: ast.Call
+    place: Place
+    """Of its own statement, in its own module."""
+    at: Place
+    """Of the statement of the app's block that leads to it."""
+    owner: str
+    """The app's name there."""
+    module: Module
+    functions: tuple[Function, ...]
+    """The functions around it."""
 
 
 @dataclass
@@ -37,21 +56,23 @@ class Scan:
     """What was seen, in the order in which it happens."""
 
     module: Module
-    app: str
-    block: Place
+    app: App
     registrations: list[Registration] = field(default_factory=list)
     stops: list[Stop] = field(default_factory=list)
     handlers: list[int] = field(default_factory=list)
-    assigned: list[tuple[Place, int]] = field(default_factory=list)
-    wrapped: list[tuple[Place, int]] = field(default_factory=list)
-    inner_mounts: dict[ast.Call, int] = field(default_factory=dict)
-    """Mounts in functions that the block calls, and the line of the block's call."""
+    assigned: list[Setting] = field(default_factory=list)
+    wrapped: list[Setting] = field(default_factory=list)
+    mounts: list[Mounting] = field(default_factory=list)
+    """Those in functions that the block calls, too."""
     cors: list[int] = field(default_factory=list)
     middleware: list[ast.Call] = field(default_factory=list)
-    calls: list[tuple[ast.Call, str, Place]] = field(default_factory=list)
-    """(call, verb, place): every `app.verb(...)` in the block itself."""
     ours: list[tuple[ast.Call, str, Place]] = field(default_factory=list)
     """(call, name, place) of what this tool wrote earlier."""
+
+    @property
+    def block(self) -> Place:
+        """The app's block."""
+        return self.app.block
 
 
 @dataclass(frozen=True)
@@ -63,30 +84,52 @@ class _Frame:
     module: Module
     depth: int = 0
     """0 in the block itself; deeper inside functions that the block calls."""
-    at: ast.Call | None = None
-    """The block's own call that led here; None in the block itself."""
+    at: ast.expr | None = None
+    """The block's own expression that led here; None in the block itself."""
+    functions: tuple[Function, ...] = ()
+    """The functions around the code."""
 
 
-def scan(module: Module, app: str, block: Place, statements: list[ast.stmt], after: int) -> Scan:
-    """Everything done to `app` in its block behind the statement that makes it."""
-    seen = Scan(module, app, block)
-    owners = {app}
+def scan(module: Module, app: App, statements: list[ast.stmt]) -> Scan:
+    """Everything done to `app` in its block from the statement that makes it on."""
+    seen = Scan(module, app)
+    owners = {app.name}
     for index, statement in enumerate(statements):
-        if index <= after:
+        if index < app.place[-1][1] + (not app.indirect):
             continue
-        place = (*block, ("body", index))
+        place = (*app.block, ("body", index))
         if is_main_guard(statement):
             seen.stops.append(Stop(index, statement.lineno))
             continue
         _statement(seen, statement, place, owners)
+    _at_start(seen, owners, len(statements))
     return seen
 
 
+def _at_start(seen: Scan, owners: set[str], end: int) -> None:
+    """What the app's own lifespan does to it, behind everything that the block does."""
+    given = argument(seen.app.call, None, "lifespan")
+    bound = seen.module.names.bound.get(given.id, []) if isinstance(given, ast.Name) else []
+    function = bound[0] if len(bound) == 1 else None
+    if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+        names = {parameter.arg for parameter in function.args.args[:1]}
+        names |= owners - local_names(function)
+        place = (*seen.block, ("body", end))
+        frame = _Frame(place, names, seen.module, 1, given, (function,))
+        before = len(seen.registrations)
+        for statement in function.body:
+            _inner(seen, statement, frame)
+        # `mcp_app.lifespan(app)` is handed the app too; what it is for is not to register.
+        told = [r for r in seen.registrations[before:] if r.kind != "opaque"]
+        seen.registrations[before:] = told
+
+
 def _statement(seen: Scan, statement: ast.stmt, place: Place, owners: set[str]) -> None:
+    functions = seen.app.functions
     _ends(seen, statement, place, owners)
-    _assigns(seen, statement, place, owners)
+    _assigns(seen, statement, _Frame(place, owners, seen.module, functions=functions))
     for call in _own_calls(statement):
-        _call(seen, call, _Frame(place, owners, seen.module))
+        _call(seen, call, statement, _Frame(place, owners, seen.module, functions=functions))
     for name, inner in blocks(statement):
         for index, child in enumerate(inner):
             _statement(seen, child, (*place, (name, index)), owners)
@@ -125,14 +168,15 @@ def _ends(seen: Scan, statement: ast.stmt, place: Place, owners: set[str]) -> No
         case ast.Expr(value=ast.Call() as call) if hands(call, owners) and verb_of(call) in _SERVES:
             _stop(seen, place, statement.lineno)
         case ast.Assign() | ast.AnnAssign():
-            made = target(statement)
-            if isinstance(made, ast.Name) and made.id in owners:
+            # The statement that makes the app in an `if` binds it too, and ends nothing.
+            makes = place[: len(seen.app.place)] == seen.app.place
+            if dotted(target(statement)) in owners and not makes:
                 _stop(seen, place, statement.lineno, final=False)
         case (
             ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name)
         ) if name in owners:
             _stop(seen, place, statement.lineno)
-        case ast.Delete(targets=targets) if any(_is_name_of(t, owners) for t in targets):
+        case ast.Delete(targets=targets) if any(dotted(t) in owners for t in targets):
             _stop(seen, place, statement.lineno)
 
 
@@ -141,34 +185,32 @@ def _stop(seen: Scan, place: Place, line: int, *, final: bool = True) -> None:
     seen.stops.append(Stop(place[depth][1], line, final and len(place) == depth + 1))
 
 
-def _is_name_of(expression: ast.AST, owners: set[str]) -> bool:
-    return isinstance(expression, ast.Name) and expression.id in owners
-
-
-def _assigns(seen: Scan, statement: ast.stmt, place: Place, owners: set[str]) -> None:
+def _assigns(seen: Scan, statement: ast.stmt, frame: _Frame) -> None:
     if not isinstance(statement, ast.Assign):
         return
+    owners, names = frame.owners, frame.module.names
     for made in statement.targets:
         match made:
-            case ast.Name(id=name) if is_app(statement.value, owners):
-                owners.add(name)  # `api = app`, `router = app.router`: the same under another name
+            case ast.Name() | ast.Attribute() if is_app(statement.value, owners):
+                # `api = app`, `router = app.router`: the same under another name
+                owners.add(dotted(made) or "")
             case ast.Attribute(
-                value=ast.Attribute(value=ast.Name(id=name), attr="router"),
-                attr="lifespan_context",
-            ) if name in owners:
-                merge = seen.module.names.called(statement.value) or ""
-                if merge.endswith(f"{HELPER}.merge_lifespans"):
-                    seen.wrapped.append((place, statement.lineno))
-                else:
-                    seen.assigned.append((place, statement.lineno))
+                value=ast.Attribute(value=owner, attr="router"), attr="lifespan_context"
+            ) if dotted(owner) in owners:
+                scope = Scope(frame.module, frame.functions)
+                setting = Setting(frame.place, statement.lineno, statement, scope)
+                ours = (names.called(statement.value) or "").endswith(f"{HELPER}.merge_lifespans")
+                (seen.wrapped if ours else seen.assigned).append(setting)
 
 
-def _call(seen: Scan, call: ast.Call, frame: _Frame) -> None:
+def _call(seen: Scan, call: ast.Call, statement: ast.stmt, frame: _Frame) -> None:
     verb = verb_on(frame.owners, call)
+    if verb == "mount":
+        _mount(seen, call, statement, frame)
     if verb:
         _verb_call(seen, call, verb, frame)
         return
-    if _list_call(seen, call, frame) or _our_call(seen, call, frame):
+    if _list_call(seen, call, frame) or _our_call(seen, call, statement, frame):
         return
     handed = hands(call, frame.owners)
     if handed and hands_on(frame.module, call):
@@ -178,30 +220,30 @@ def _call(seen: Scan, call: ast.Call, frame: _Frame) -> None:
     if body is not None and frame.depth < _DEPTH:
         module, function = body
         owners = parameters(function, call, frame.owners)
-        if module is frame.module and seen.block == () and not handed:
+        if module is frame.module and not seen.app.functions and not handed:
             owners |= frame.owners - local_names(function)
+        if (dotted(call.func) or "").startswith("self."):
+            owners |= {owner for owner in frame.owners if owner.startswith("self.")}
         if owners:
-            inner = _Frame(frame.place, owners, module, frame.depth + 1, frame.at or call)
-            for statement in function.body:
-                _inner(seen, statement, inner)
+            at = frame.at or call
+            inner = _Frame(frame.place, owners, module, frame.depth + 1, at, (function,))
+            for inside in function.body:
+                _inner(seen, inside, inner)
     elif handed and not is_harmless(call, frame.module):
         seen.registrations.append(_opaque(call, frame))
 
 
 def _inner(seen: Scan, statement: ast.stmt, frame: _Frame) -> None:
     """The same walk inside a function that the block calls: everything happens at its call."""
+    _assigns(seen, statement, frame)
     for call in _own_calls(statement):
-        _call(seen, call, frame)
+        _call(seen, call, statement, frame)
     for _, inner in blocks(statement):
         for child in inner:
             _inner(seen, child, frame)
 
 
 def _verb_call(seen: Scan, call: ast.Call, verb: str, frame: _Frame) -> None:
-    if frame.depth == 0:
-        seen.calls.append((call, verb, frame.place))
-    if verb == "mount" and frame.depth > 0:
-        seen.inner_mounts[call] = (frame.at or call).lineno
     if verb in REGISTERS:
         for kind, path, methods in registered(call, verb, frame.module):
             seen.registrations.append(_registration(kind, path, methods, call, frame))
@@ -215,6 +257,13 @@ def _verb_call(seen: Scan, call: ast.Call, verb: str, frame: _Frame) -> None:
         seen.middleware.append(call)
 
 
+def _mount(seen: Scan, call: ast.Call, statement: ast.stmt, frame: _Frame) -> None:
+    owner = dotted(call.func) or ""
+    owner = owner.removesuffix(".mount").removesuffix(".router")
+    place = places(frame.module.tree)[statement]
+    seen.mounts.append(Mounting(call, place, frame.place, owner, frame.module, frame.functions))
+
+
 def _is_cors(call: ast.Call, module: Module) -> bool:
     given = argument(call, 0, "middleware_class")
     return (module.names.origin(given) or "").endswith(".CORSMiddleware")
@@ -224,8 +273,7 @@ def _list_call(seen: Scan, call: ast.Call, frame: _Frame) -> bool:
     """`app.router.on_startup.append(f)`, `app.router.routes.append(...)`, `app.routes.insert()`."""
     match call.func:
         case ast.Attribute(value=ast.Attribute(attr=held, value=owner)):
-            base = owner.value if isinstance(owner, ast.Attribute) else owner
-            if isinstance(base, ast.Name) and base.id in frame.owners:
+            if (dotted(owner) or "").removesuffix(".router") in frame.owners:
                 if held == "user_middleware":
                     _note_guard(seen, call, frame)
                 elif held in ("on_startup", "on_shutdown"):
@@ -240,7 +288,7 @@ def _registration(
     kind: Kind, path: str | None, methods: frozenset[str] | None, call: ast.Call, frame: _Frame
 ) -> Registration:
     shown = frame.at or call
-    return Registration(kind, path, methods, frame.place, shown.lineno, shown.col_offset)
+    return Registration(kind, path, methods, frame.place, shown.lineno, shown.col_offset, call)
 
 
 def _note_guard(seen: Scan, call: ast.Call, frame: _Frame) -> None:
@@ -269,13 +317,15 @@ def _listed_route(call: ast.Call, frame: _Frame) -> Registration:
     return _registration(kind, path, None, call, frame)
 
 
-def _our_call(seen: Scan, call: ast.Call, frame: _Frame) -> bool:
+def _our_call(seen: Scan, call: ast.Call, statement: ast.stmt, frame: _Frame) -> bool:
     """What an earlier run wrote is ours: it stands in nobody's way."""
     for expression, is_guard in ((call.func, False), (argument(call, 0, "cls"), True)):
         holder, _, name = (frame.module.names.origin(expression) or "").rpartition(".")
         if is_helper(frame.module.path, holder):
             if not is_guard and name != GUARD:
-                seen.ours.append((call, name, frame.place))
+                own = frame.module is seen.module
+                place = places(seen.module.tree)[statement] if own else frame.place
+                seen.ours.append((call, name, place))
             return True
     return False
 
