@@ -11,6 +11,7 @@ from mcp_auth_retrofit.plan.model import Plan
 from mcp_auth_retrofit.project import plan_project
 from mcp_auth_retrofit.results import FileResult, Reason, Refused, Unusable, Write
 from mcp_auth_retrofit.transforms.rewrite import rewrite
+from mcp_auth_retrofit.wiring import siblings
 from mcp_auth_retrofit.wiring.model import Entrypoint
 from mcp_auth_retrofit.wiring.read import read
 
@@ -18,6 +19,7 @@ from mcp_auth_retrofit.wiring.read import read
 def prepare(path: Path, options: Options) -> FileResult:
     """What apply would do to one entrypoint. Never raises for a bad file: the result says why."""
     result = FileResult(path, "unchanged")
+    siblings.forget()
     try:
         _prepare(source.load(path), options, result)
     except Refused as refused:

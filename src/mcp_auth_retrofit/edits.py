@@ -107,6 +107,8 @@ class RewriteMount:
     """Our guard is taken off what is mounted."""
     hoisted: str | None = None
     """The variable that takes the place of what was made on the spot."""
+    listed: int | None = None
+    """It is the n-th `Mount(...)` inside the statement, and no statement of its own."""
     path: str | None = None
     """A new mount path, as source; None keeps what stands there."""
     statement: Place | None = None

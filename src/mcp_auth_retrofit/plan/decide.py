@@ -111,7 +111,11 @@ def _refuse_several(entry: Entrypoint, spots: list[Spot], options: Options) -> N
 
 
 def _refuse_routes_keyword(entry: Entrypoint) -> None:
-    if argument(entry.app.call, None, "routes") is not None:
+    """What the constructor registers comes first: a mount of it stays, at a path of its own."""
+    routes = argument(entry.app.call, None, "routes")
+    listed = [mount for mount in entry.mounts if mount.listed is not None]
+    stays = all(mount.path and mount.mcp_app is not None for mount in listed)
+    if routes is not None and not (listed and stays):
         raise Refused(
             Reason(
                 "routes-in-constructor",

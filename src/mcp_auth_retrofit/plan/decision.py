@@ -9,9 +9,12 @@ from mcp_auth_retrofit.plan.model import Plan
 from mcp_auth_retrofit.plan.naming import Naming
 from mcp_auth_retrofit.plan.place import Spot
 from mcp_auth_retrofit.plan.server import Chosen, may_be_made_above, stands_before_app
-from mcp_auth_retrofit.wiring.model import Entrypoint
-from mcp_auth_retrofit.wiring.names import argument, dotted
+from mcp_auth_retrofit.wiring.model import Entrypoint, Mount
+from mcp_auth_retrofit.wiring.names import GUARD, argument, dotted
 from mcp_auth_retrofit.wiring.places import Place
+
+WIDTH = 100
+"""Characters in a line that is written anew."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,13 +55,22 @@ class Decision:
     def hoists(self) -> bool:
         """Whether what the mount makes on the spot needs a name."""
         mount = self.chosen.mount
-        return mount is not None and mount.inline is not None and self.lifespan is not None
+        if mount is None or mount.inline is None or mount.listed is not None:
+            return False
+        return self.lifespan is not None or (not mount.guarded and self._too_long(mount))
+
+    def _too_long(self, mount: Mount) -> bool:
+        """Whether the mount's line would grow too long with the guard in it."""
+        indent = 4 * (len(mount.place) - 1)
+        return indent + len(ast.unparse(mount.call)) + len(GUARD) + 2 > WIDTH
 
     @property
     def early(self) -> bool:
         """Whether the MCP app is bound, or can be, when FastAPI(...) is called."""
         entry, mount = self.entry, self.chosen.mount
         if mount is not None and mount.place != mount.at and self.chosen.mcp_app is None:
+            return False
+        if self.lifespan is None and self.hoists:
             return False
         if self.chosen.mcp_app is not None:
             return stands_before_app(entry, self.chosen.mcp_app.place)
@@ -76,7 +88,9 @@ class Decision:
     @property
     def stays(self) -> bool:
         """Whether the mount's statement stays in its block: what is new goes right above it."""
-        return self.chosen.mount is not None and (self.nested or not self.spot.moves)
+        mount = self.chosen.mount
+        in_constructor = mount is not None and mount.listed is not None
+        return mount is not None and not in_constructor and (self.nested or not self.spot.moves)
 
     @property
     def mount_place(self) -> Place:
@@ -88,7 +102,7 @@ class Decision:
     def top_place(self) -> Place:
         """In front of the whole statement that holds the mount."""
         mount = self.chosen.mount
-        if mount is None or self.spot.moves:
+        if mount is None or self.spot.moves or mount.listed is not None:
             return self.spot.place
         return mount.at[: len(self.entry.app.block) + 1]
 
@@ -114,10 +128,12 @@ class Decision:
         """Whether what is new in front of the mount comes right behind a new function."""
         if self.nested:
             return False
-        if not self.stays:
-            return True
-        first = self.chosen.mount is self.entry.mounts[0]
-        return first and any(change.transform == "health" for change in self.plan.changes)
+        health = any(change.transform == "health" for change in self.plan.changes)
+        if self.stays:
+            return health and self.chosen.mount is self.entry.mounts[0]
+        # Moved or new, it follows what the file ends with, unless the MCP app is made there.
+        made_here = self.lifespan is not None and self.chosen.mcp_app is None and not self.early
+        return health or not made_here
 
     @property
     def has_bare_path(self) -> bool:
@@ -133,11 +149,25 @@ class Decision:
         mount = self.chosen.mount
         given = argument(mount.call, 0, "path") if mount is not None else None
         if mount is not None and given is not None and mount.path == self.spot.prefix:
-            if dotted(given) is not None:
-                return ast.unparse(given)
+            if dotted(given) is not None or (mount.path is None and _is_plain(given)):
+                return spelled(given)
             if mount.path is None:
                 return None
         return quoted(self.spot.prefix or "/")
+
+
+def _is_plain(expression: ast.expr) -> bool:
+    """An f-string of names: worked out twice, it gives the same."""
+    calls = ast.Call | ast.Await | ast.NamedExpr
+    nodes = list(ast.walk(expression))
+    return isinstance(expression, ast.JoinedStr) and not any(isinstance(n, calls) for n in nodes)
+
+
+def spelled(expression: ast.expr) -> str:
+    """An expression as source, strings in double quotes where that is plain."""
+    text = ast.unparse(expression)
+    plain = text.startswith("f'") and '"' not in text and "\\" not in text
+    return f'f"{text[2:-1]}"' if plain else text
 
 
 def quoted(text: str) -> str:

@@ -27,12 +27,17 @@ def _new_mount(decision: Decision, guarded: bool) -> None:
         Insert(
             decision.spot.place,
             f"{decision.app}.mount({decision.path_source}, {mounted})\n",
-            blank=0 if decision.has_bare_path else decision.apart,
+            blank=0 if _is_joined(decision) else decision.apart,
         ),
         "mount",
         decision.entry.app.line,
         f"Mounts MCP at {decision.plan.mount_path}" + (", behind the guard." if guarded else "."),
     )
+
+
+def _is_joined(decision: Decision) -> bool:
+    """Whether the mount follows directly what is new in front of it."""
+    return decision.has_bare_path or not decision.follows_health
 
 
 def _old_mount(decision: Decision, mount: Mount, guarded: bool) -> None:
@@ -53,10 +58,11 @@ def _old_mount(decision: Decision, mount: Mount, guarded: bool) -> None:
         guard=decision.naming.ours(GUARD) if puts else None,
         bare=mount.guarded and (decision.hoists or not guarded),
         hoisted=decision.mcp_app if decision.hoists else None,
+        listed=mount.listed,
         path=moved_to,
         statement=mount.place[: len(decision.entry.app.block) + 1] if decision.nested else None,
         target=spot.place if spot.moves else None,
-        blank=0 if decision.has_bare_path and not decision.nested else decision.apart,
+        blank=0 if not decision.nested and _is_joined(decision) else decision.apart,
         above=decision.apart if decision.follows_health and not decision.has_bare_path else 0,
     )
     if said:

@@ -4,13 +4,11 @@ import ast
 from collections.abc import Sequence
 
 from mcp_auth_retrofit.edits import Insert, SetLifespan
-from mcp_auth_retrofit.plan.decision import Decision
+from mcp_auth_retrofit.plan.decision import WIDTH, Decision
 from mcp_auth_retrofit.results import Caution, Reason, Refused
 from mcp_auth_retrofit.wiring.places import Place
 from mcp_auth_retrofit.wiring.proof import prove
 from mcp_auth_retrofit.wiring.running import unclear
-
-_WIDTH = 100
 
 
 def decide_lifespan(decisions: Sequence[Decision]) -> None:
@@ -112,7 +110,7 @@ def _wrap(decision: Decision, lifespan: str | None) -> None:
         parts.insert(0, naming.ours("require_settings"))
     merge = naming.ours("merge_lifespans")
     code = f"{held} = {merge}({', '.join(parts)})\n"
-    if len(code) > _WIDTH:
+    if len(code) + 4 * (len(place) - 1) > WIDTH:
         code = f"{held} = {merge}(\n" + "".join(f"    {part},\n" for part in parts) + ")\n"
     decision.plan.add(
         Insert(place, code, after=after, joined=not after and decision.stays),

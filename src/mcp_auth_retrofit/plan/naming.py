@@ -82,7 +82,8 @@ def helper_module(entry: Entrypoint) -> str:
     if any(origin.startswith(".") for origin in origins):
         return f".{HELPER}"
     for root in roots(entry.path):
-        if root != folder and folder.is_relative_to(root):
+        inside = (root / "__init__.py").exists()
+        if root != folder and folder.is_relative_to(root) and not inside:
             package = ".".join(folder.relative_to(root).parts)
             top = package.partition(".")[0]
             named = all(part.isidentifier() for part in folder.relative_to(root).parts)

@@ -20,7 +20,6 @@ from mcp_auth_retrofit.wiring.order import (
     standing,
 )
 from mcp_auth_retrofit.wiring.places import Place, on_the_way
-from mcp_auth_retrofit.wiring.refusals import mount_in_loop
 from mcp_auth_retrofit.wiring.routers import REGISTERS, VERBS
 
 _METADATA = "/.well-known/oauth-protected-resource"
@@ -77,9 +76,10 @@ def find_spot(entry: Entrypoint, chosen: Chosen, options: Options) -> Spot:
     if mount is not None:
         _refuse_unreadable_block(entry, mount)
     end = rebound_at(entry, chosen)
-    if mount is not None and (prefix is None or mount.place != mount.at):
+    if mount is not None and (prefix is None or _is_fixed(entry, mount)):
         _refuse_unreachable(entry, mount)
-        return Spot(prefix, (*block, ("body", mount.at[len(block)][1])), moves=False)
+        here = mount.at[len(block)][1] + (mount.listed is not None)
+        return Spot(prefix, (*block, ("body", here)), moves=False)
     prefix = prefix or ""
     stand = standing(entry, prefix, mount, end)
     dying = stand.conflict
@@ -126,6 +126,13 @@ def _spot_of(entry: Entrypoint, chosen: Chosen, mount: Mount, prefix: str, stand
     return Spot(prefix, target, moves=True, opened=tuple(opened))
 
 
+def _is_fixed(entry: Entrypoint, mount: Mount) -> bool:
+    """In a function, a loop or the constructor: it stands where it stands."""
+    loops = ast.For | ast.AsyncFor | ast.While
+    looped = any(isinstance(s, loops) for _, s in on_the_way(entry.tree, mount.place))
+    return looped or mount.place != mount.at or mount.listed is not None
+
+
 def _refuse_unreachable(entry: Entrypoint, mount: Mount) -> None:
     """A mount that can't be moved must be in its right place already, as far as can be told."""
     grave = earlier_grave(entry, mount)
@@ -158,8 +165,6 @@ def _refuse_unreadable_block(entry: Entrypoint, mount: Mount) -> None:
     around = list(on_the_way(entry.tree, mount.place))
     holder: ast.stmt | None = None
     for depth, (place, statement) in enumerate(around):
-        if isinstance(holder, ast.For | ast.AsyncFor | ast.While):
-            raise Refused(mount_in_loop(mount.line))
         one_line = holder is not None and statement.lineno == holder.lineno
         chained = isinstance(holder, ast.If) and place[-1][0] == "orelse" and depth
         chained = chained and statement.col_offset == getattr(holder, "col_offset", -1)

@@ -4,9 +4,10 @@ import ast
 from collections.abc import Sequence
 
 from mcp_auth_retrofit.edits import Insert, Remove
-from mcp_auth_retrofit.plan.decision import Decision
+from mcp_auth_retrofit.plan.decision import Decision, spelled
 from mcp_auth_retrofit.plan.place import answers
 from mcp_auth_retrofit.results import Caution
+from mcp_auth_retrofit.wiring.names import argument
 from mcp_auth_retrofit.wiring.order import behind_unseen
 from mcp_auth_retrofit.wiring.places import Place
 
@@ -83,7 +84,7 @@ def _is_for(decision: Decision, path: ast.expr | None) -> bool:
     text = decision.entry.names.text(path)
     if text is not None:
         return text.rstrip("/") == decision.spot.prefix
-    return path is not None and ast.unparse(path) == decision.path_source
+    return path is not None and spelled(path) == decision.path_source
 
 
 def _answer_bare_path(decision: Decision) -> None:
@@ -105,18 +106,26 @@ def _answer_bare_path(decision: Decision) -> None:
 
 
 def _taken(decision: Decision) -> bool:
-    prefix = decision.spot.prefix
-    own = [
+    posts = [
         r
         for r in decision.entry.registrations
-        if r.kind == "route" and r.path == prefix and (r.methods is None or "POST" in r.methods)
+        if r.kind == "route" and (r.methods is None or "POST" in r.methods)
     ]
+    own = [r for r in posts if isinstance(r.call, ast.Call) and _is_at(decision, r.call, r.path)]
     if own:
+        shown = decision.spot.prefix or "the mount path"
         decision.plan.warnings.append(
             Caution(
                 "bare-path-taken",
-                f"Your own route answers POST {prefix}; MCP answers at {prefix}/ alone.",
+                f"Your own route answers POST {shown}; MCP answers at {shown}/ alone.",
                 own[0].line,
             )
         )
     return bool(own)
+
+
+def _is_at(decision: Decision, call: ast.Call, path: str | None) -> bool:
+    if path is not None or decision.spot.prefix is not None:
+        return path == decision.spot.prefix
+    given = argument(call, 0, "path")
+    return given is not None and spelled(given) == decision.path_source

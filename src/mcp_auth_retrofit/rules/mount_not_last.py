@@ -16,7 +16,8 @@ def _find(entry: Entrypoint) -> Iterator[Spot]:
     depth = len(entry.app.block)
     mounts = {mount.call for mount in entry.mounts}
     for mount in entry.mounts:
-        if mount.path is None or dead(entry, mount) or earlier_grave(entry, mount):
+        fixed = mount.listed is not None or mount.place != mount.at
+        if fixed or mount.path is None or dead(entry, mount) or earlier_grave(entry, mount):
             continue
         limit = standing(entry, mount.path, mount).limit
         behind = [
@@ -32,7 +33,7 @@ def _find(entry: Entrypoint) -> Iterator[Spot]:
                 mount.call.col_offset,
                 f"The MCP mount at {mount.path or '/'} is not the last registration: line "
                 f"{behind[0].line} comes after it. Nothing is buried yet.",
-                fixable=True,
+                fixable=len(mount.place) == depth + 1,
             )
 
 

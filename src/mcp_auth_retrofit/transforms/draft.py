@@ -170,7 +170,7 @@ class Draft:
                     add(slot.before)
                     orphans += _left_behind(part, slot)
                 else:
-                    add(_joined(slot, self._edited(part, place, slot)))
+                    add(_joined(slot, self._edited(part, place, slot), 1 if holder else 2))
                 add([*slot.imports, *slot.after])
         add(self._slots.get((*holder, (name, index)), _Slot()).before)
         if holder and built and body:
@@ -210,11 +210,13 @@ def _unpadded(statement: cst.BaseStatement) -> cst.BaseStatement:
     return with_leading(statement, lines)
 
 
-def _joined(slot: _Slot, statement: cst.BaseStatement) -> list[cst.BaseStatement]:
+def _joined(slot: _Slot, statement: cst.BaseStatement, apart: int) -> list[cst.BaseStatement]:
     """What is inserted and the statement itself, with the empty lines where they belong."""
     lines = leading_lines(statement)
     if not (slot.before and slot.joined):
-        missing = max(0, slot.above - _blanks(lines)) if slot.before else 0
+        defines = bool(slot.before) and isinstance(slot.before[-1], cst.FunctionDef)
+        above = max(slot.above, apart if defines else 0)
+        missing = max(0, above - _blanks(lines)) if slot.before else 0
         spaced = with_leading(statement, [*[blank_line()] * missing, *lines])
         return [*slot.before, spaced]
     own = _blanks(lines)

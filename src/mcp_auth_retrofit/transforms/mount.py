@@ -11,7 +11,7 @@ from mcp_auth_retrofit.transforms.lines import comments_in
 def rewrite_mount(draft: Draft, edit: RewriteMount) -> None:
     """Wraps what is mounted, and moves the statement with the comments directly above it."""
     statement = draft.statement(edit.place)
-    call = assigned_call(statement)
+    call = assigned_call(statement) if edit.listed is None else _listed(statement, edit.listed)
     lost: list[str] = []
     args = list(call.args)
     for index, argument in enumerate(args):
@@ -22,11 +22,28 @@ def rewrite_mount(draft: Draft, edit: RewriteMount) -> None:
             args[index] = argument.with_changes(value=mounted)
         elif edit.path is not None and (name == "path" or (name is None and index == 0)):
             args[index] = argument.with_changes(value=cst.parse_expression(edit.path))
-    draft.replace(edit.place, statement.with_changes(value=call.with_changes(args=args)))
+    replaced = statement.deep_replace(call, call.with_changes(args=args))
+    if not isinstance(replaced, cst.BaseStatement | cst.BaseSmallStatement):
+        raise TypeError(f"{type(replaced).__name__} is no statement")
+    draft.replace(edit.place, replaced)
     draft.keep_comments(edit.place, lost)
     draft.space_above(edit.place, edit.above)
     if edit.target is not None:
         draft.move(edit.statement or edit.place, edit.target, edit.blank)
+
+
+def _listed(statement: cst.CSTNode, number: int) -> cst.Call:
+    """The n-th `Mount(...)` inside a statement, in source order."""
+    found: list[cst.Call] = []
+    pending: list[cst.CSTNode] = [statement]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, cst.Call):
+            named = node.func.attr if isinstance(node.func, cst.Attribute) else node.func
+            if isinstance(named, cst.Name) and named.value == "Mount":
+                found.append(node)
+        pending += reversed(node.children)
+    return found[number]
 
 
 def _mounted(value: cst.BaseExpression, edit: RewriteMount) -> tuple[cst.BaseExpression, list[str]]:

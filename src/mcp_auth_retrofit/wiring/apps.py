@@ -3,6 +3,7 @@
 import ast
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from mcp_auth_retrofit.results import Reason, Refused
 from mcp_auth_retrofit.wiring import siblings
@@ -90,9 +91,18 @@ def _groups(module: Module) -> list[list[_Made]]:
     mounted on it here.
     """
     direct = _grouped(_made(module))
-    indirect = [group for group in _grouped(_received(module)) if _mounts_mcp(module, group)]
-    mounting = any(_mounts_mcp(module, group) for group in direct)
-    return indirect if indirect and not mounting else direct
+    mounting = {
+        dotted(node.func.value)
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr == "mount"
+    }
+    others = mounting - {made.name for group in direct for made in group}
+    if not others or any(_mounts_mcp(module, group) for group in direct):
+        return direct
+    indirect = _grouped(made for made in _received(module, others))
+    return [group for group in indirect if _mounts_mcp(module, group)] or direct
 
 
 def _grouped(made: Iterator[_Made]) -> list[list[_Made]]:
@@ -166,9 +176,15 @@ def makes_app(module: Module, call: ast.Call) -> bool:
     """`FastAPI(...)`, or a subclass of the project's that registers nothing by itself."""
     if module.names.called(call) in FASTAPI:
         return True
-    where, name = module, dotted(call.func) or ""
+    name = dotted(call.func)
+    return name is not None and _is_subclass(module, name)
+
+
+@lru_cache(maxsize=1024)
+def _is_subclass(module: Module, name: str) -> bool:
+    where = module
     if name not in module.names.bound:
-        found = siblings.follow(module, call.func)
+        found = siblings.follow(module, ast.parse(name, mode="eval").body)
         where, name = found or (module, name)
     bound = where.names.bound.get(name, [])
     made = bound[0] if len(bound) == 1 else None
@@ -187,8 +203,8 @@ def _is_app(scope: Scope, expression: ast.AST | None, depth: int = 0) -> ast.Cal
     return found[-1] if found and None not in found else None
 
 
-def _received(module: Module) -> Iterator[_Made]:
-    """Apps that come ready: `app = create_app()`, `from core import app`."""
+def _received(module: Module, wanted: set[str | None]) -> Iterator[_Made]:
+    """Apps that come ready, of these names: `app = create_app()`, `from core import app`."""
     for statement, place, functions, trouble in _statements(module.tree.body, (), "body", (), None):
         scope = Scope(module, functions)
         names: list[tuple[str | None, ast.expr]] = []
@@ -198,7 +214,7 @@ def _received(module: Module) -> Iterator[_Made]:
         elif isinstance(statement, ast.ImportFrom):
             names = [(name, ast.Name(name, ast.Load())) for name, _ in imports_of(statement)]
         for name, value in names:
-            call = _is_app(scope, value) if name else None
+            call = _is_app(scope, value) if name in wanted else None
             if call is not None:
                 shown = ast.copy_location(ast.Call(ast.Name("FastAPI"), [], []), statement)
                 yield _Made(shown, name, place, functions, trouble, indirect=True)
@@ -323,6 +339,17 @@ def _none(module: Module) -> Reason:
                 'app.mount("/mcp", ScalekitAuthMiddleware(mcp_app)).',
                 node.lineno,
             )
+    for node in ast.walk(module.tree):
+        if isinstance(node, Function):
+            for parameter in (*node.args.args, *node.args.kwonlyargs):
+                if parameter.annotation and module.names.origin(parameter.annotation) in FASTAPI:
+                    return Reason(
+                        "app-is-parameter",
+                        f"`{node.name}` is handed the app; it is made where this is called from.",
+                        "Run apply on the file that makes the app. If that lies in other people's "
+                        "hands, put ScalekitAuthMiddleware(...) around what is mounted here.",
+                        node.lineno,
+                    )
     imported = module.names.imported.get("app")
     if imported:
         return Reason(

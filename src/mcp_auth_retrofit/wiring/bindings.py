@@ -82,11 +82,14 @@ def _table(owner: ast.Module | Function) -> dict[str, list[_Binding]]:
                     note(target, value)
             case ast.AnnAssign(target=target, value=None):
                 known.add(id(target))
-            case (
-                ast.AnnAssign(target=target, value=value)
-                | ast.NamedExpr(target=target, value=value)
-            ):
-                note(target, value)
+            case ast.AnnAssign():
+                note(node.target, node.value)
+                note(_annotated(node.target), node.annotation)
+            case ast.NamedExpr():
+                note(node.target, node.value)
+            case ast.For():
+                for part, element in elements(node.target, node.iter):
+                    note(part, element)
             case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
                 table.setdefault(name, []).append(_Binding(node.lineno, node))
             case ast.ClassDef(name=name):
@@ -95,6 +98,30 @@ def _table(owner: ast.Module | Function) -> dict[str, list[_Binding]]:
                 if id(node) not in known:
                     note(node, None)
     return table
+
+
+def elements(target: ast.expr, iterated: ast.expr) -> Iterator[tuple[ast.expr, Value]]:
+    """What a loop gives its names: a starred expression stands for any element of it."""
+    match target, iterated:
+        case ast.Tuple(elts=[_, part]), ast.Call(func=ast.Name(id="enumerate"), args=[given, *_]):
+            yield part, ast.Starred(given)
+        case ast.Tuple(elts=[_, part]), ast.Call(func=ast.Attribute(value=given, attr="items")):
+            yield part, ast.Starred(given)
+        case ast.Name(), ast.Call(func=ast.Attribute(value=given, attr="values")):
+            yield target, ast.Starred(given)
+        case ast.Name(), ast.Name() | ast.Attribute() | ast.List() | ast.Tuple():
+            yield target, ast.Starred(iterated)
+
+
+def _annotated(target: ast.expr) -> ast.expr:
+    """The key under which the annotation of a name is kept beside its value."""
+    return ast.copy_location(ast.Name(f"{dotted(target)}:"), target)
+
+
+def annotation(scope: Scope, name: str) -> ast.AST | None:
+    """What a name is annotated with where it is assigned; None when with nothing, or twice."""
+    found = [value for _, value in given(scope, f"{name}:")]
+    return found[0] if len(found) == 1 else None
 
 
 @lru_cache(maxsize=128)

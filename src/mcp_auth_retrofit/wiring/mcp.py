@@ -16,7 +16,7 @@ from mcp_auth_retrofit.wiring.names import (
 )
 from mcp_auth_retrofit.wiring.names import blocks as inner_blocks
 from mcp_auth_retrofit.wiring.places import Place, on_the_way
-from mcp_auth_retrofit.wiring.proof import SERVES, Served, prove, prove_server
+from mcp_auth_retrofit.wiring.proof import SERVES, Served, prove, prove_server, told_server
 from mcp_auth_retrofit.wiring.routers import target
 from mcp_auth_retrofit.wiring.scan import Mounting, Scan
 
@@ -130,7 +130,9 @@ def _mount(
         return None
     held, served = _held(Scope(module, mounting.functions), given, told)
     guard = is_guard(module, given)
-    if served is None and not is_told(held, told):
+    if served is None and guard and isinstance(given, ast.Call):
+        held = given.args[0]  # told by the user in an earlier run
+    elif served is None and not is_told(held, told):
         return None
     path = module.names.text(argument(mounting.call, 0, "path"))
     name = dotted(held)
@@ -148,6 +150,7 @@ def _mount(
         served=served,
         guarded=guard,
         wrapped=held is not given and not guard,
+        listed=mounting.listed,
     )
 
 
@@ -160,7 +163,7 @@ def is_told(expression: ast.expr, told: str | None) -> bool:
 def _held(scope: Scope, given: ast.expr, told: str | None) -> tuple[ast.expr, Served | None]:
     """The MCP app inside what is mounted, bare or as a wrapper's first argument."""
     for _ in range(4):
-        served = prove(scope, given)
+        served = prove(scope, given) or told_server(scope, given, told)
         if served is not None or is_told(given, told):
             return given, served
         if not (isinstance(given, ast.Call) and given.args):

@@ -143,6 +143,8 @@ class Mount:
     """It stands inside our ScalekitAuthMiddleware."""
     wrapped: bool = False
     """It stands inside something else, which may or may not be a guard."""
+    listed: int | None = None
+    """Not `app.mount(...)` but `Mount(...)` in the constructor's `routes=`: which of them."""
 
     @property
     def inline(self) -> ast.expr | None:

@@ -40,6 +40,7 @@ class Names:
         typing_only, local = _narrow_imports(tree)
         for node in ast.walk(tree):
             self._note(node, typing_only=id(node) in typing_only, local=id(node) in local)
+        self._forget_absent(tree)
         for statement in tree.body:
             match statement:
                 case ast.Assign(
@@ -48,6 +49,22 @@ class Names:
                     ast.AnnAssign(target=ast.Name(id=name), value=ast.Constant(value=str(text)))
                 ) if len(self.bound.get(name, ())) == 1:
                     self.strings[name] = text
+
+    def _forget_absent(self, tree: ast.Module) -> None:
+        """`FastMCP = None`, where its import fails, does not make the name another thing."""
+        absent = {
+            id(target)
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Assign)
+            and isinstance(node.value, ast.Constant)
+            and node.value.value is None
+            for target in node.targets
+        }
+        for name in self.imported.keys() & self.bound.keys():
+            left = [node for node in self.bound[name] if id(node) not in absent]
+            self.bound[name] = left
+            if not left:
+                del self.bound[name]
 
     def _note(self, node: ast.AST, *, typing_only: bool, local: bool) -> None:
         match node:

@@ -11,12 +11,13 @@ from dataclasses import dataclass, replace
 from typing import Literal, TypeVar
 
 from mcp_auth_retrofit.wiring import siblings
-from mcp_auth_retrofit.wiring.bindings import Function, Scope, Value, given, own_nodes
+from mcp_auth_retrofit.wiring.bindings import Function, Scope, Value, annotation, given, own_nodes
 from mcp_auth_retrofit.wiring.handed import function_of
 from mcp_auth_retrofit.wiring.names import FASTMCP, OFFICIAL, argument, dotted, has_keyword
 
 Family = Literal["fastmcp", "official"]
 SERVES = frozenset({"http_app", "streamable_http_app", "sse_app"})
+_LISTS = frozenset({"list", "List", "tuple", "Tuple", "Sequence", "Iterable", "set"})
 _DEPTH = 8
 
 
@@ -137,6 +138,17 @@ def _annotated(scope: Scope, parameter: ast.arg) -> str:
     return scope.module.names.origin(annotation) or ""
 
 
+def told_server(scope: Scope, expression: ast.expr, told: str | None) -> Served | None:
+    """`tools.http_app()`, when the user says that `tools` is an MCP server."""
+    match expression:
+        case ast.Call(func=ast.Attribute(value=held, attr=verb)) if (
+            verb in SERVES and told is not None and dotted(held) == told
+        ):
+            family: Family = "fastmcp" if verb == "http_app" else "official"
+            return Served(Made(family, None, scope), expression, scope)
+    return None
+
+
 def prove(scope: Scope, expression: ast.AST | None, depth: int = 0) -> Served | None:
     """The MCP app that an expression is; None when nothing proves that it is one."""
     match expression:
@@ -170,27 +182,46 @@ def _followed(
 
 def meanings(scope: Scope, expression: ast.AST | None) -> Iterable[tuple[Scope, Value]]:
     """What an expression may stand for, one step further: nothing when that is the end of it."""
+    found: list[tuple[Scope, Value]] = []
     match expression:
         case ast.Await(value=value) | ast.NamedExpr(value=value):
-            return [(scope, value)]
+            found = [(scope, value)]
         case ast.IfExp(body=first, orelse=second):
-            return [(scope, first), (scope, second)]
+            found = [(scope, first), (scope, second)]
         case ast.BoolOp(op=ast.Or(), values=values):
-            return [(scope, value) for value in values]
+            found = [(scope, value) for value in values]
         case ast.Name() | ast.Attribute():
-            return _bound(scope, expression)
+            found = _bound(scope, expression)
         case ast.Call():
-            return _returned(scope, expression)
+            found = _returned(scope, expression)
+        case ast.Starred(value=iterated):
+            found = _elements(scope, iterated)
+    return _real(found)
+
+
+def _elements(scope: Scope, iterated: ast.expr) -> list[tuple[Scope, Value]]:
+    """What an element of a list, a tuple or a dictionary may be."""
+    match iterated:
+        case ast.List(elts=values) | ast.Tuple(elts=values) | ast.Dict(values=values):
+            return [(scope, value) for value in values]
+        case ast.Name():
+            told = annotation(scope, iterated.id)
+            if isinstance(told, ast.Subscript) and dotted(told.value) in _LISTS:
+                return [(scope, ast.arg(iterated.id, told.slice))]
+            return [pair for s, v in _bound(scope, iterated) for pair in _elements_of(s, v)]
     return []
+
+
+def _elements_of(scope: Scope, value: Value) -> list[tuple[Scope, Value]]:
+    literal = isinstance(value, ast.List | ast.Tuple | ast.Dict)
+    return _elements(scope, value) if literal and isinstance(value, ast.expr) else [(scope, None)]
 
 
 def _bound(scope: Scope, expression: ast.Name | ast.Attribute) -> list[tuple[Scope, Value]]:
     name = dotted(expression)
     bound = given(scope, name, getattr(expression, "lineno", None)) if name else []
-    # `mcp = None` before it is made says nothing about what it is.
-    told = [(s, v) for s, v in bound if not (isinstance(v, ast.Constant) and v.value is None)]
-    if told:
-        return told
+    if _real(bound):
+        return _real(bound)
     found = siblings.follow(scope.module, expression)
     return [(Scope(found[0]), ast.Name(found[1], ast.Load()))] if found else []
 
@@ -201,8 +232,12 @@ def _returned(scope: Scope, call: ast.Call) -> list[tuple[Scope, Value]]:
     if inside is None:
         return []
     returned = [n.value for n in own_nodes(inside.functions[-1].body) if isinstance(n, ast.Return)]
-    told = [v for v in returned if not (isinstance(v, ast.Constant) and v.value is None)]
-    return [(inside, value) for value in told]
+    return [(inside, value) for value in returned]
+
+
+def _real(found: list[tuple[Scope, Value]]) -> list[tuple[Scope, Value]]:
+    """`mcp = None` before it is made, or where there is none, says nothing about what it is."""
+    return [(s, v) for s, v in found if not (isinstance(v, ast.Constant) and v.value is None)]
 
 
 def _function(scope: Scope, call: ast.Call) -> Scope | None:

@@ -28,8 +28,8 @@ def read(
     Raises Refused (with code, line, reason and way out) where the file can't be followed.
     """
     module = Module(path.resolve(), tree, Names(tree))
-    found = find_app(module, app)
     refuse_other_ways(module)
+    found = find_app(module, app)
     entry, seen = _entrypoint(module, found, mcp)
     refuse_unproved_mounts(module, seen, entry)
     return entry

@@ -54,6 +54,10 @@ def _refuse_lookalike(module: Module, mounting: Mounting) -> None:
         return
     if _is_static(scope, mounted):
         return
+    for value in (mounted, *(value for _, value in given(scope, dotted(mounted) or ""))):
+        own = _class_of(module, value.func) if isinstance(value, ast.Call) else None
+        if own is not None and value is not mounted and _CREDENTIALS.search(ast.unparse(own)):
+            raise Refused(_behind_own_guard(ast.unparse(mounted), mounting.call.lineno))
     path = module.names.text(argument(mounting.call, 0, "path"))
     words = [n.id for n in ast.walk(mounted) if isinstance(n, ast.Name)]
     words += [n.attr for n in ast.walk(mounted) if isinstance(n, ast.Attribute)]
@@ -118,14 +122,16 @@ def _refuse_wrapper(module: Module, mount: Mount) -> None:
             )
         )
     if _CREDENTIALS.search(ast.unparse(own)):
-        raise Refused(
-            Reason(
-                "guarded-otherwise",
-                f"What is mounted stands behind a guard of its own: `{shown}`.",
-                "Keep that one, or mount the MCP app without it and run apply again.",
-                mount.line,
-            )
-        )
+        raise Refused(_behind_own_guard(shown, mount.line))
+
+
+def _behind_own_guard(shown: str, line: int) -> Reason:
+    return Reason(
+        "guarded-otherwise",
+        f"What is mounted stands behind a guard of its own: `{shown}`.",
+        "Keep that one, or mount the MCP app without it and run apply again.",
+        line,
+    )
 
 
 def _class_of(module: Module, called: ast.expr) -> ast.ClassDef | None:
@@ -167,30 +173,50 @@ def _unproved(module: Module, call: ast.Call, mounted: ast.expr, scope: Scope) -
     if any(call in ast.walk(loop) for loop in loops):
         return mount_in_loop(call.lineno)
     shown = ast.unparse(mounted)
+    where, origin = _traced(scope, mounted)
+    if origin in FASTAPI:
+        return _sub_app(where, shown, call.lineno)
+    stranger = origin is not None and siblings.find(where.path, origin) is None
+    far = f" (it comes from `{(origin or '').rpartition('.')[0]}`, which is no module here)"
     called = mounted.func if isinstance(mounted, ast.Call) else mounted
     told = dotted(called) or shown
     return Reason(
         "mcp-elsewhere",
-        f"`{shown}` looks like an MCP app, but nothing proves what it is{_traced(scope, mounted)}.",
-        f"If it is the only thing that serves MCP there, say so: --mcp {told}. What its lifespan "
-        "needs stays yours to run.",
+        f"`{shown}` looks like an MCP app, but nothing proves what it is{far if stranger else ''}.",
+        f"If it is what serves MCP there, say so: --mcp {told.removesuffix(_serving(called))}.",
         call.lineno,
     )
 
 
-def _traced(scope: Scope, mounted: ast.expr) -> str:
-    """How far it could be followed, so that the reader need not follow it again."""
+def _serving(called: ast.expr) -> str:
+    """`.http_app`: of `tools.http_app()`, it is the server that the user can tell of."""
+    serves = isinstance(called, ast.Attribute) and called.attr in SERVES
+    return f".{called.attr}" if serves and isinstance(called, ast.Attribute) else ""
+
+
+def _sub_app(where: Module, shown: str, line: int) -> Reason:
+    """What is mounted is a FastAPI app, in which MCP is served, and maybe guarded, by its file."""
+    for node in ast.walk(where.tree):
+        if isinstance(node, ast.Call) and has_keyword(node, "auth_config"):
+            return _behind_own_guard(shown, line)
+    return Reason(
+        "mcp-sub-app",
+        f"`{shown}` is a FastAPI app of its own, made in {where.path.name}.",
+        f"Run apply on {where.path.name}; guard it here by hand if it is served only through this "
+        "mount.",
+        line,
+    )
+
+
+def _traced(scope: Scope, mounted: ast.expr) -> tuple[Module, str | None]:
+    """How far it can be followed: the module, and the dotted name that it ends with there."""
     for _ in range(8):
         steps = [(s, value) for s, value in meanings(scope, mounted) if isinstance(value, ast.expr)]
         if len(steps) != 1:
             break
         scope, mounted = steps[0]
-    origin = scope.module.names.origin(mounted) or scope.module.names.called(mounted)
-    if origin in FASTAPI:
-        return f" (in {scope.module.path.name} it is a FastAPI app)"
-    if origin and siblings.find(scope.module.path, origin) is None:
-        return f" (it comes from `{origin.rpartition('.')[0] or origin}`, which is no module here)"
-    return ""
+    names = scope.module.names
+    return scope.module, names.origin(mounted) or names.called(mounted)
 
 
 def mount_in_loop(line: int) -> Reason:
@@ -221,6 +247,8 @@ def refuse_other_ways(module: Module) -> None:
             )
         if origin in FASTMCP and has_keyword(node, "auth"):
             raise Refused(_has_own_guard(node.lineno))
+        if origin == "starlette.applications.Starlette":
+            _refuse_outer_app(module, node)
         if origin.startswith("scalekit.") and origin.endswith("ScalekitClient"):
             raise Refused(
                 Reason(
@@ -231,6 +259,25 @@ def refuse_other_ways(module: Module) -> None:
                     node.lineno,
                 )
             )
+
+
+def _refuse_outer_app(module: Module, call: ast.Call) -> None:
+    """`Starlette(routes=[Mount("/mcp", mcp_app), Mount("/", api)])`: nothing of it is FastAPI's."""
+    routes = argument(call, 1, "routes")
+    for node in ast.walk(routes) if routes is not None else ():
+        named = module.names.called(node) or ""
+        if named.endswith(".Mount") and isinstance(node, ast.Call):
+            mounted = argument(node, 1, "app")
+            if prove(Scope(module), mounted) is not None:
+                raise Refused(
+                    Reason(
+                        "outer-starlette",
+                        "MCP is mounted by a Starlette app that stands around the FastAPI app.",
+                        'Mount it on the FastAPI app, app.mount("/mcp", mcp_app), serve that one '
+                        "and give it the lifespan, and run apply again.",
+                        node.lineno,
+                    )
+                )
 
 
 def _has_own_guard(line: int) -> Reason:

@@ -31,13 +31,20 @@ def unclear(entry: Entrypoint) -> ast.expr | None:
 
 def _is_of(scope: Scope, held: ast.Attribute, served: Served) -> bool:
     if held.attr == "session_manager":
-        made = prove_server(scope, held.value)
-        return made is not None and made.call is served.server.call
+        made, own = prove_server(scope, held.value), served.server
+        if made is None or own.call is None:
+            # Neither is followed to its constructor: the same words in the same function.
+            return own.call is None and dotted(held.value) == dotted(_server(served))
+        return made.call is own.call
     owner = held.value
     if held.attr == "lifespan_context" and isinstance(owner, ast.Attribute):
         owner = owner.value if owner.attr == "router" else owner
     other = prove(scope, owner)
     return other is not None and other.call is served.call
+
+
+def _server(served: Served) -> ast.expr | None:
+    return served.call.func.value if isinstance(served.call.func, ast.Attribute) else None
 
 
 def _entered(entry: Entrypoint) -> Iterator[tuple[Scope, ast.Attribute]]:

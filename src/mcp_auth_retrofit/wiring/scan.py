@@ -49,6 +49,8 @@ class Mounting:
     module: Module
     functions: tuple[Function, ...]
     """The functions around it."""
+    listed: int | None = None
+    """It is the n-th `Mount(...)` in the constructor's `routes=`."""
 
 
 @dataclass
@@ -93,6 +95,7 @@ class _Frame:
 def scan(module: Module, app: App, statements: list[ast.stmt]) -> Scan:
     """Everything done to `app` in its block from the statement that makes it on."""
     seen = Scan(module, app)
+    _in_constructor(seen)
     owners = {app.name}
     for index, statement in enumerate(statements):
         if index < app.place[-1][1] + (not app.indirect):
@@ -104,6 +107,31 @@ def scan(module: Module, app: App, statements: list[ast.stmt]) -> Scan:
         _statement(seen, statement, place, owners)
     _at_start(seen, owners, len(statements))
     return seen
+
+
+def _in_constructor(seen: Scan) -> None:
+    """What `routes=[...]` gives the router before anything else."""
+    routes = argument(seen.app.call, None, "routes")
+    if routes is None or seen.app.indirect:
+        return
+    frame = _Frame(seen.app.place, {seen.app.name}, seen.module, functions=seen.app.functions)
+    if not isinstance(routes, ast.List | ast.Tuple):
+        seen.registrations.append(_registration("opaque", None, None, seen.app.call, frame))
+        return
+    mounts = [
+        call
+        for call in ast.walk(seen.app.call)
+        if isinstance(call, ast.Call) and (dotted(call.func) or "").rpartition(".")[2] == "Mount"
+    ]
+    mounts.sort(key=lambda call: (call.lineno, call.col_offset))
+    for route in routes.elts:
+        seen.registrations.append(_routed(route, frame))
+        if isinstance(route, ast.Call) and route in mounts:
+            place, number = seen.app.place, mounts.index(route)
+            functions = seen.app.functions
+            seen.mounts.append(
+                Mounting(route, place, place, seen.app.name, seen.module, functions, number)
+            )
 
 
 def _at_start(seen: Scan, owners: set[str], end: int) -> None:
@@ -305,16 +333,25 @@ def _note_guard(seen: Scan, call: ast.Call, frame: _Frame) -> None:
 
 def _listed_route(call: ast.Call, frame: _Frame) -> Registration:
     """What `app.router.routes.append(Mount("/a", ...))` registers."""
-    kinds: dict[str, Kind] = {"Mount": "mount", "Route": "route", "WebSocketRoute": "websocket"}
     given = call.args[-1] if call.args else None
-    kind = kinds.get((frame.module.names.called(given) or "").rpartition(".")[2], "opaque")
-    path = None
-    if isinstance(given, ast.Call) and kind != "opaque":
-        path = frame.module.names.text(argument(given, 0, "path"))
-    if path is None or getattr(call.func, "attr", "") != "append":
+    if given is None or getattr(call.func, "attr", "") != "append":
         return _registration("opaque", None, None, call, frame)
-    path = path.rstrip("/") if kind == "mount" else path
-    return _registration(kind, path, None, call, frame)
+    return _routed(given, frame, call)
+
+
+def _routed(route: ast.expr, frame: _Frame, by: ast.Call | None = None) -> Registration:
+    """What a Starlette route object is, in a list or where a call puts it into one."""
+    kinds: dict[str, Kind] = {"Mount": "mount", "Route": "route", "WebSocketRoute": "websocket"}
+    kind = kinds.get((frame.module.names.called(route) or "").rpartition(".")[2], "opaque")
+    shown = by or (route if isinstance(route, ast.Call) else None)
+    path = None
+    if isinstance(route, ast.Call) and kind != "opaque":
+        path = frame.module.names.text(argument(route, 0, "path"))
+    if path is None or shown is None:
+        kind, path = "opaque", None
+    path = path.rstrip("/") if path is not None and kind == "mount" else path
+    shown = shown or ast.copy_location(ast.Call(route, [], []), route)
+    return _registration(kind, path, None, shown, frame)
 
 
 def _our_call(seen: Scan, call: ast.Call, statement: ast.stmt, frame: _Frame) -> bool:

@@ -9,16 +9,26 @@ from mcp_auth_retrofit.wiring.names import Module, Names
 _MARKS = ("pyproject.toml", "setup.py", "setup.cfg", "requirements.txt", ".git")
 
 
+def forget() -> None:
+    """Files may have come, gone or changed since they were looked at."""
+    for remembered in (roots, find, parse):
+        remembered.cache_clear()
+
+
+@lru_cache(maxsize=1024)
 def roots(entry: Path) -> list[Path]:
     """Where an absolute import may start: the file's folder and those above, up to the project."""
     found = []
     for folder in entry.parents:
-        found += [folder, folder / "src"]
+        # An absolute import does not begin inside a package, but for a script's own folder.
+        if folder == entry.parent or not (folder / "__init__.py").exists():
+            found += [folder, folder / "src"]
         if any((folder / mark).exists() for mark in _MARKS):
             break
     return found
 
 
+@lru_cache(maxsize=8192)
 def find(entry: Path, origin: str) -> tuple[Path, str] | None:
     """The file and the name in it that a dotted origin (`.routers.users.router`) leads to."""
     dots = len(origin) - len(origin.lstrip("."))
@@ -34,7 +44,7 @@ def find(entry: Path, origin: str) -> tuple[Path, str] | None:
     return None
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=512)
 def parse(path: Path) -> Module | None:
     """A module of the project; None when it can't be read."""
     try:
