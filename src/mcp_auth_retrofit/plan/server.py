@@ -1,6 +1,7 @@
 """Which MCP server is meant, and how its HTTP app gets a name above the mount."""
 
 import ast
+import re
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -9,11 +10,17 @@ from mcp_auth_retrofit.results import Caution, Reason, Refused
 from mcp_auth_retrofit.wiring import siblings
 from mcp_auth_retrofit.wiring.mcp import bound_by, server_of, visible
 from mcp_auth_retrofit.wiring.model import Entrypoint, McpApp, Mount, Server
-from mcp_auth_retrofit.wiring.names import FASTMCP, dotted, imports_of, is_literal
+from mcp_auth_retrofit.wiring.names import FASTMCP, HELPER, dotted, imports_of, is_literal
 from mcp_auth_retrofit.wiring.places import Place, on_the_way
 from mcp_auth_retrofit.wiring.proof import Family, Served
 
 _T = TypeVar("_T")
+_TELLING = re.compile(
+    "(create|build|make|get|mount|attach|init|setup|register|add)_(\\w+_)?mcp"
+    "|mcp_?(app|server|asgi|router|middleware)",
+    re.IGNORECASE,
+)
+"""Names that say it themselves: what they stand for serves MCP."""
 MOVED = ("stateless_http", "json_response")
 _REFUSED = frozenset(
     {"host", "port", "sse_path", "message_path", "streamable_http_path", "debug", "log_level"}
@@ -95,6 +102,8 @@ def _unmounted(entry: Entrypoint, options: Options) -> Chosen:
         )
     if apps:
         return Chosen(_last([s for s in servers if s.name == apps[0].server]), apps[0], None)
+    if not servers and options.mount_path is None:
+        _refuse_by_hand(entry)
     if not servers:
         _refuse_imported(entry)
     return Chosen(_last(servers), None, None)
@@ -120,8 +129,10 @@ def _refuse_imported(entry: Entrypoint) -> None:
                     )
                 )
     for local, origin in sorted(entry.names.imported.items()):
-        library = origin.lstrip(".").partition(".")[0] in ("mcp", "fastmcp")
-        if "mcp" in origin.lower() and not library and not origin.endswith("scalekit_auth"):
+        library = origin.partition(".")[0] in ("mcp", "fastmcp")
+        if "mcp" not in origin.lower() or library or origin.endswith(HELPER):
+            continue
+        if _TELLING.search(local) or _may_serve(entry, origin):
             raise Refused(
                 Reason(
                     "mcp-elsewhere",
@@ -129,6 +140,33 @@ def _refuse_imported(entry: Entrypoint) -> None:
                     "server, but nothing in this file mounts or proves it.",
                     f"If it is a FastMCP server, say so: --mcp {local}. If it is none, make the "
                     "server here: mcp = FastMCP(...).",
+                    entry.names.lines.get(local),
+                )
+            )
+
+
+def _may_serve(entry: Entrypoint, origin: str) -> bool:
+    """Whether a module makes an MCP server, as far as its text tells; a library's always may."""
+    found = siblings.find(entry.path, origin) or siblings.find(entry.path, f"{origin}.")
+    if found is None:
+        return not origin.startswith(".")
+    text = found[0].read_bytes()
+    return any(mark in text for mark in (b"FastMCP", b"MCPServer", b"mcp.server"))
+
+
+def _refuse_by_hand(entry: Entrypoint) -> None:
+    """MCP spoken by the app's own routes: a server beside it would not be the one that is used."""
+    for registration in entry.registrations:
+        segments = (registration.path or "").lower().split("/")
+        if "mcp" in segments or segments[-1] == "sse":
+            raise Refused(
+                Reason(
+                    "mcp-by-hand",
+                    f"The app serves `{registration.path}` by itself, and there is no FastMCP "
+                    "server.",
+                    "If that is MCP written by hand, serve its tools with FastMCP and run apply "
+                    "again. If not, say where MCP shall be: --mount-path PATH.",
+                    registration.line,
                 )
             )
 

@@ -215,8 +215,8 @@ def _joined(slot: _Slot, statement: cst.BaseStatement, apart: int) -> list[cst.B
     lines = leading_lines(statement)
     if not (slot.before and slot.joined):
         defines = bool(slot.before) and isinstance(slot.before[-1], cst.FunctionDef)
-        above = max(slot.above, apart if defines else 0)
-        missing = max(0, above - _blanks(lines)) if slot.before else 0
+        wanted = max(slot.above, apart if defines else 0) if slot.before else 0
+        missing = max(0, wanted - _blanks(lines))
         spaced = with_leading(statement, [*[blank_line()] * missing, *lines])
         return [*slot.before, spaced]
     own = _blanks(lines)

@@ -49,7 +49,8 @@ def _refuse_lookalike(module: Module, mounting: Mounting) -> None:
         return
     scope = Scope(mounting.module, mounting.functions)
     if mounting.module is not module:
-        if prove(scope, mounted) is not None:
+        by_hand = any(map(_is_transport, mounting.module.names.imported.values()))
+        if by_hand or prove(scope, mounted) is not None:
             raise Refused(_in_other_module(mounting))
         return
     if _is_static(scope, mounted):
@@ -249,6 +250,8 @@ def refuse_other_ways(module: Module) -> None:
             raise Refused(_has_own_guard(node.lineno))
         if origin == "starlette.applications.Starlette":
             _refuse_outer_app(module, node)
+        if _is_transport(origin):
+            raise Refused(_by_hand(module, node))
         if origin.startswith("scalekit.") and origin.endswith("ScalekitClient"):
             raise Refused(
                 Reason(
@@ -259,6 +262,27 @@ def refuse_other_ways(module: Module) -> None:
                     node.lineno,
                 )
             )
+
+
+def _is_transport(origin: str) -> bool:
+    """`mcp.server.sse.SseServerTransport` and its kin: MCP wired by hand."""
+    module, _, name = origin.rpartition(".")
+    return module.startswith("mcp.server.") and name in (
+        "SseServerTransport",
+        "StreamableHTTPServerTransport",
+        "StreamableHTTPSessionManager",
+    )
+
+
+def _by_hand(module: Module, call: ast.Call) -> Reason:
+    name = (module.names.called(call) or "").rpartition(".")[2]
+    return Reason(
+        "low-level-transport",
+        f"MCP is wired by hand here, with `{name}`: which paths lead to it can't be told.",
+        "Serve the tools with FastMCP and mount its http_app(), or put "
+        "ScalekitAuthMiddleware(...) around each ASGI app that answers for MCP.",
+        call.lineno,
+    )
 
 
 def _refuse_outer_app(module: Module, call: ast.Call) -> None:

@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator
+from typing import TypeGuard
 
 from mcp_auth_retrofit.wiring import siblings
 from mcp_auth_retrofit.wiring.bindings import Function, Scope, given
@@ -69,15 +70,17 @@ def _read(scope: Scope, text: ast.AST, depth: int) -> Iterator[tuple[Scope, ast.
     for node in ast.walk(text):
         if id(node) in told:
             continue
-        if isinstance(node, ast.Attribute) and node.attr in (
-            "lifespan",
-            "lifespan_context",
-            "session_manager",
-        ):
+        if isinstance(node, ast.Attribute) and node.attr in ("lifespan", "lifespan_context"):
             yield scope, node
+        elif isinstance(node, ast.Attribute) and node.attr == "run" and _is_manager(node.value):
+            yield scope, node.value
         elif isinstance(node, ast.Name | ast.Attribute) and depth < _DEPTH:
             for inside, meant in _behind(scope, node):
                 yield from _read(inside, meant, depth + 1)
+
+
+def _is_manager(node: ast.expr) -> TypeGuard[ast.Attribute]:
+    return isinstance(node, ast.Attribute) and node.attr == "session_manager"
 
 
 def _behind(scope: Scope, node: ast.Name | ast.Attribute) -> Iterator[tuple[Scope, ast.AST]]:
