@@ -1,11 +1,12 @@
 # make demo   see the whole job on a sample app, proved
 # make test   lint, types and tests
+# make versions   the fixtures and the wire tests with every supported set of libraries
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint types tests clean
+.PHONY: demo test lint types tests versions clean
 
 demo: $(VENV)/.installed
 	@$(BIN)/python demo/run.py
@@ -23,6 +24,9 @@ types:
 tests:
 	@$(BIN)/pytest --numprocesses=auto --dist=worksteal
 
+versions: $(VENV)/.installed
+	@$(BIN)/python tools/versions.py
+
 $(VENV)/.installed: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12")'
 	@$(PYTHON) -m venv $(VENV)
@@ -31,4 +35,4 @@ $(VENV)/.installed: pyproject.toml
 	@touch $@
 
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .venv-versions .pytest_cache .mypy_cache .ruff_cache

@@ -330,8 +330,8 @@ def test_json_holds_its_schema(tmp_path: Path) -> None:
     jsonschema.validate(document, schema())
     assert list(document) == ["version", "files", "summary"]
     assert list(document["files"][0]) == [
-        *("path", "status", "app", "mcp", "mount_path", "protect", "changes", "warnings"),
-        *("opened", "locked", "complete", "reason", "also", "diff"),
+        *("path", "status", "app", "mcp", "mount_path", "protect", "state", "changes"),
+        *("warnings", "opened", "locked", "complete", "reason", "also", "diff"),
     ]
     assert document["summary"] == {
         "changed": 2,

@@ -9,7 +9,16 @@ from mcp_auth_retrofit.options import Options
 from mcp_auth_retrofit.plan.decide import decide
 from mcp_auth_retrofit.plan.model import Plan
 from mcp_auth_retrofit.project import plan_project
-from mcp_auth_retrofit.results import FileResult, Reason, Refused, Unusable, Write
+from mcp_auth_retrofit.results import (
+    OTHERWISE,
+    Caution,
+    FileResult,
+    Reason,
+    Refused,
+    State,
+    Unusable,
+    Write,
+)
 from mcp_auth_retrofit.transforms.rewrite import rewrite
 from mcp_auth_retrofit.wiring import siblings
 from mcp_auth_retrofit.wiring.model import Entrypoint
@@ -24,6 +33,7 @@ def prepare(path: Path, options: Options) -> FileResult:
         _prepare(source.load(path), options, result)
     except Refused as refused:
         result.status, result.reason = "refused", refused.reason
+        result.state = "otherwise" if refused.reason.code in OTHERWISE else result.state
     except Unusable as unusable:
         result.status, result.reason = "error", unusable.reason
     except RecursionError:
@@ -34,6 +44,7 @@ def prepare(path: Path, options: Options) -> FileResult:
 def _prepare(given: source.Source, options: Options, result: FileResult) -> None:
     _refuse_link(given.path)
     entry = read(given.path, given.tree, options.app, options.mcp)
+    result.state = _state(entry)
     plan = decide(entry, options)
     after = rewrite(given.data, plan.edits)
     _hold(given.path, after, plan, options)
@@ -41,6 +52,11 @@ def _prepare(given: source.Source, options: Options, result: FileResult) -> None
     result.writes = _writes(entry, given, after, options, result)
     result.run_command = run_command(entry, Path.cwd())
     result.status = "changed" if result.writes else "unchanged"
+
+
+def _state(entry: Entrypoint) -> State:
+    guarded = bool(entry.mounts) and all(mount.guarded for mount in entry.mounts)
+    return "guarded" if guarded or entry.ours.everywhere is not None else "open"
 
 
 def _refuse_link(path: Path) -> None:
@@ -80,9 +96,14 @@ def _writes(
     entry: Entrypoint, given: source.Source, after: bytes, options: Options, result: FileResult
 ) -> list[Write]:
     """The entrypoint comes last: killed at any moment, it never imports a file not there."""
-    writes = [helper_write(entry.path.parent)]
-    if options.project_files and result.mcp_path:
-        project = plan_project(entry.path, result.mcp_path)
+    helper = helper_write(entry.path.parent)
+    if helper.before not in (None, helper.after):
+        result.state = "outdated" if result.state == "guarded" else result.state
+        message = f"Renews {helper.path.name}: an older version of it is there, and untouched."
+        result.warnings.append(Caution("helper-renewed", message))
+    writes = [helper]
+    if options.project_files:
+        project = plan_project(entry.path, result.mcp_path or "/mcp")
         writes += project.writes
         result.warnings += project.cautions
     if after != given.data:

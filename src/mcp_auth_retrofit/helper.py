@@ -1,44 +1,96 @@
-"""`scalekit_auth.py` beside the entrypoint: made when it is not there, never overwritten."""
+"""`scalekit_auth.py` beside the entrypoint: made when it is not there, renewed when it is ours.
 
+What is written ends with a seal, a digest of all that stands above it. So a later version of the
+tool can tell for ever whether somebody has edited the file since, without knowing what it was.
+"""
+
+import difflib
+import hashlib
+import re
 from importlib.resources import files
 from pathlib import Path
 
 from mcp_auth_retrofit.results import Reason, Refused, Write
 from mcp_auth_retrofit.wiring.names import HELPER
 
-_MARK = b"written by mcp-auth-retrofit"
+_MARK = re.compile(rb"# scalekit_auth\.py, format (\d+), written by mcp-auth-retrofit")
+_SEAL = re.compile(rb"# Untouched, this file ends with its seal: ([0-9a-f]{16})\.\n?\Z")
+_UNSEALED = frozenset({"9382295f7275519d"})
+"""Digests of what was written before there were seals."""
+_SHOWN = 40
+"""Lines of a difference; more than these are counted."""
 
 
 def helper_source() -> bytes:
-    """The module that users receive, byte for byte as it is tested."""
-    return files("mcp_auth_retrofit.inserted").joinpath(f"{HELPER}.py").read_bytes()
+    """The module that users receive, byte for byte as it is tested, and its seal."""
+    body = files("mcp_auth_retrofit.inserted").joinpath(f"{HELPER}.py").read_bytes()
+    return body + f"# Untouched, this file ends with its seal: {_digest(body)}.\n".encode()
 
 
 def helper_write(folder: Path) -> Write:
     """The write that puts the helper into a folder; before and after are equal when it is there.
 
-    Raises Refused when a file of that name is somebody else's, or ours with changes in it.
+    Raises Refused when a file of that name is somebody else's, ours with changes in it, or written
+    by a later version of the tool.
     """
     path, ours = folder / f"{HELPER}.py", helper_source()
     if not path.exists():
         return Write(path, None, ours)
     there = path.read_bytes()
     # A checkout may have turned the line ends; that is no edit.
-    if there.replace(b"\r\n", b"\n") == ours:
+    plain = there.replace(b"\r\n", b"\n")
+    if plain == ours:
         return Write(path, there, there)
-    if _MARK in there.partition(b"\n")[0]:
+    mark = _MARK.match(plain)
+    if mark is None:
         raise Refused(
             Reason(
-                "helper-edited",
-                f"{path.name} was written by this tool and is not what this version writes: it was "
-                "edited, or an older version wrote it.",
-                f"Move {path.name} away, run apply again, and carry your own changes over.",
+                "helper-taken",
+                f"{path.name} beside the entrypoint is not written by this tool.",
+                f"Rename it and its imports: this tool's helper needs the name {path.name}.",
             )
         )
-    raise Refused(
-        Reason(
-            "helper-taken",
-            f"{path.name} beside the entrypoint is not written by this tool.",
-            f"Rename it and its imports: this tool's helper needs the name {path.name}.",
+    if not _is_untouched(plain):
+        raise Refused(_edited(path, ours, plain))
+    if int(mark[1]) > _format(ours):
+        raise Refused(
+            Reason(
+                "helper-newer",
+                f"{path.name} was written by a later version of this tool (format "
+                f"{int(mark[1])}; this one writes {_format(ours)}).",
+                "Update mcp-auth-retrofit, and run apply again.",
+            )
         )
+    turned = ours.replace(b"\n", b"\r\n") if plain != there else ours
+    return Write(path, there, turned)
+
+
+def _digest(body: bytes) -> str:
+    return hashlib.sha256(body).hexdigest()[:16]
+
+
+def _is_untouched(text: bytes) -> bool:
+    seal = _SEAL.search(text)
+    if seal is None:
+        return _digest(text) in _UNSEALED
+    return _digest(text[: seal.start()]) == seal[1].decode()
+
+
+def _format(text: bytes) -> int:
+    mark = _MARK.match(text)
+    return int(mark[1]) if mark else 0
+
+
+def _edited(path: Path, ours: bytes, there: bytes) -> Reason:
+    old, new = (text.decode("utf-8", "replace").splitlines() for text in (ours, there))
+    names = ("as this version writes it", "as it is")
+    lines = list(difflib.unified_diff(old, new, *names, n=1, lineterm=""))
+    changed = next((int(m[1]) for x in lines if (m := re.match(r"@@ -\S+ \+(\d+)", x))), 1)
+    left = len(lines) - _SHOWN
+    shown = lines[:_SHOWN] + ([f"... and {left} lines more"] if left > 0 else [])
+    return Reason(
+        "helper-edited",
+        f"{path.name} was written by this tool and edited since (line {changed}).",
+        f"Move {path.name} away, run apply again, and carry your own changes over.",
+        detail="\n".join(shown),
     )

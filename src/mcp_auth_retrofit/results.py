@@ -4,6 +4,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+State = Literal["open", "guarded", "outdated", "otherwise"]
+"""Not guarded; by us; by us, with an older scalekit_auth.py; by something else."""
+OTHERWISE = frozenset({"guarded-otherwise", "metadata-route-taken", "recipe-present"})
+"""Refusals of what is guarded by something else."""
 Status = Literal["changed", "unchanged", "refused", "error", "skipped"]
 
 
@@ -16,6 +20,8 @@ class Reason:
     hint: str
     line: int | None = None
     """1-based; None when the whole file is meant."""
+    detail: str = ""
+    """Lines of the user's own file, for the terminal alone: they may hold a secret."""
 
 
 class Refused(Exception):
@@ -84,6 +90,8 @@ class FileResult:
     """How many of the app's own routes stay open."""
     complete: bool = True
     """Whether `opened` and `locked` are known whole."""
+    state: State | None = None
+    """How the MCP server is guarded before anything is written; None when that can't be told."""
     reason: Reason | None = None
     writes: list[Write] = field(default_factory=list)
     """In the order in which they must reach the disk: the entrypoint comes last."""

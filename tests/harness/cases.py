@@ -9,7 +9,10 @@ case.toml   the fields of `Case` that differ from their defaults
 import shutil
 import tomllib
 from dataclasses import dataclass, replace
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+
+from packaging.requirements import Requirement
 
 from mcp_auth_retrofit.options import Options
 
@@ -36,6 +39,8 @@ class Case:
     app: str = "app"
     """What uvicorn is given after the colon."""
     factory: bool = False
+    needs: tuple[str, ...] = ()
+    """Requirements, as pip spells them, without which the project can't be booted."""
     starts_before: bool = True
     why: str = ""
     """Why it does not start before."""
@@ -81,6 +86,11 @@ class Case:
         return f"{'.'.join(module.parts)}:{self.app}"
 
     @property
+    def boots(self) -> bool:
+        """Whether the libraries that it needs are installed."""
+        return all(_is_installed(Requirement(need)) for need in self.needs)
+
+    @property
     def rewritten(self) -> bool:
         """Whether `apply` changes the file."""
         return self.refused is None and self.error is None
@@ -109,12 +119,19 @@ class Case:
         return options
 
 
+def _is_installed(need: Requirement) -> bool:
+    try:
+        return need.specifier.contains(version(need.name))
+    except PackageNotFoundError:
+        return False
+
+
 def load(folder: Path) -> Case:
     """Read one case. Raises TypeError for a field that there is not."""
     fields = tomllib.loads((folder / "case.toml").read_text(encoding="utf-8"))
     for name in ("probes", "opens", "locks"):
         fields[name] = tuple((method, path) for method, path in fields.get(name, ()))
-    for name in ("also", "options", "spellings"):
+    for name in ("also", "needs", "options", "spellings"):
         if name in fields:
             fields[name] = tuple(fields[name])
     return Case(name=folder.name, **fields)
@@ -122,4 +139,5 @@ def load(folder: Path) -> Case:
 
 CASES = tuple(load(path.parent) for path in sorted(FIXTURES.glob("*/case.toml")))
 REWRITES = tuple(case for case in CASES if case.rewritten)
+BOOTED = tuple(case for case in REWRITES if case.boots)
 REFUSALS = tuple(case for case in CASES if not case.rewritten)

@@ -1,6 +1,7 @@
 """Laws of the rewritten text, held by every case."""
 
 import ast
+import hashlib
 import io
 import json
 import subprocess
@@ -148,9 +149,10 @@ def test_ruff_finds_nothing_new(case: Case, rewritten: Rewritten, tmp_path: Path
 def test_the_inserted_module_arrives_first_and_whole(case: Case, rewritten: Rewritten) -> None:
     result = rewritten(case)
     source = Path(inserted.__file__).with_name("scalekit_auth.py").read_bytes()
+    seal = f"# Untouched, this file ends with its seal: {hashlib.sha256(source).hexdigest()[:16]}."
     beside = {write.path.name: write for write in others(result.result.writes, result.entry)}
     assert beside["scalekit_auth.py"].path.parent == result.entry.parent
-    assert beside["scalekit_auth.py"].after == source
+    assert beside["scalekit_auth.py"].after == source + f"{seal}\n".encode()
     # An entrypoint on the disk never imports a file that is not there.
     assert result.result.writes[-1].path == result.entry
 

@@ -1,5 +1,6 @@
 """Settings: where they come from, and the start that is refused without them."""
 
+import importlib.metadata
 import importlib.util
 import json
 import os
@@ -188,6 +189,41 @@ def test_start_is_refused_without_the_sdk(tmp_path: Path, monkeypatch: pytest.Mo
         importlib.util, "find_spec", lambda name: None if name == "scalekit" else found(name)
     )
     assert "scalekit-sdk-python is not installed" in refusal(tmp_path, GOOD)
+
+
+@pytest.mark.parametrize("package", ["fastapi", "fastmcp", "mcp", "scalekit-sdk-python"])
+def test_start_is_refused_with_a_version_that_is_too_old(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str
+) -> None:
+    found = importlib.metadata.version
+    monkeypatch.setattr(
+        importlib.metadata, "version", lambda name: "0.9.99" if name == package else found(name)
+    )
+    assert f"{package} is at 0.9.99, and at least" in refusal(tmp_path, GOOD)
+    assert refusal(tmp_path, GOOD).count(" is at ") == 1
+
+
+def test_a_package_that_is_not_installed_has_no_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = importlib.metadata.version
+
+    def version(name: str) -> str:
+        if name == "fastmcp":  # the server is of the official SDK
+            raise importlib.metadata.PackageNotFoundError(name)
+        return found(name)
+
+    monkeypatch.setattr(importlib.metadata, "version", version)
+    load_guard(tmp_path, GOOD).Settings()
+
+
+@pytest.mark.parametrize(
+    ("older", "newer"), [("2.9", "2.14"), ("0.115.14", "0.165"), ("1.28", "2.0a1")]
+)
+def test_versions_are_compared_as_numbers(tmp_path: Path, older: str, newer: str) -> None:
+    guard = load_guard(tmp_path, GOOD)
+    assert guard.numbers(older) < guard.numbers(newer)
+    assert not guard.numbers(newer) < guard.numbers(older)
 
 
 def test_environment_is_left_as_it_is(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import functools
+import importlib.metadata
 import importlib.util
 import inspect
 import json
@@ -21,15 +22,16 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from concurrent.futures import Future
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 import jwt
 from dotenv import dotenv_values
-from fastmcp.server.auth.auth import AccessToken
+from mcp.server.auth.middleware.auth_context import AuthContextMiddleware
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
+from mcp.server.auth.provider import AccessToken
 from starlette.applications import Starlette
 from starlette.authentication import AuthCredentials
 from starlette.datastructures import Headers, MutableHeaders
@@ -42,6 +44,7 @@ log = logging.getLogger("scalekit_auth")
 WELL_KNOWN = "/.well-known/oauth-protected-resource"
 LOOPBACK = r"https?://(?:localhost|127\.0\.0\.1|\[::1\])(?::\d+)?"
 URL = rf'(?:https://(?:[\w.-]+|\[[\da-f:.]+\])(?::\d+)?|{LOOPBACK})(?:/(?:(?!["#?\\])[!-~])*)?'
+OLDEST = {"fastapi": "0.115", "fastmcp": "2.14", "mcp": "1.28", "scalekit-sdk-python": "2.21"}
 NO_STORE = {"Cache-Control": "no-store"}
 BUSY = {"Cache-Control": "no-store", "Retry-After": "5"}
 PREFLIGHT = {
@@ -58,6 +61,16 @@ class Answer(Exception):
         body = {"error": error, "error_description": text} if text else {"error": error}
         empty = Response(None, status, headers)
         self.response = JSONResponse(body, status, headers) if error else empty
+
+
+def installed(package: str) -> str | None:
+    with suppress(importlib.metadata.PackageNotFoundError):
+        return importlib.metadata.version(package)
+    return None  # fastmcp, where the server is of the official SDK
+
+
+def numbers(version: str) -> list[int]:
+    return [int(number) for number in re.findall(r"\d+", version)[:2]]
 
 
 class Settings:
@@ -101,6 +114,10 @@ class Settings:
             )
         if importlib.util.find_spec("scalekit") is None:
             wrong.append("the package scalekit-sdk-python is not installed")
+        for package, oldest in OLDEST.items():
+            version = installed(package)
+            if version and numbers(version) < numbers(oldest):
+                wrong.append(f"{package} is at {version}, and at least {oldest} is needed")
         if wrong:
             raise RuntimeError(
                 f"scalekit_auth: {'; '.join(wrong)}. "
@@ -260,7 +277,8 @@ class ScalekitAuthMiddleware:
                 await send({"type": "websocket.close", "code": 1008})
             return
         user, auth = AuthenticatedUser(token), AuthCredentials(token.scopes)
-        await self.app({**scope, "user": user, "auth": auth}, receive, send)
+        known = AuthContextMiddleware(self.app)  # for get_access_token() of the official SDK
+        await known({**scope, "user": user, "auth": auth}, receive, send)
 
     def is_public(self, scope: Scope) -> bool:
         path = route_path(scope)

@@ -41,6 +41,7 @@ def _file(result: FileResult, writes: Sequence[Write], cwd: Path) -> dict[str, A
         "mcp": result.mcp,
         "mount_path": result.mount_path,
         "protect": result.protect,
+        "state": result.state,
         "changes": [asdict(change) for change in result.changes],
         "warnings": [
             {"code": warning.code, "line": warning.line, "message": warning.message}

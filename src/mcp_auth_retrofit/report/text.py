@@ -27,7 +27,7 @@ def _heading(result: FileResult, cwd: Path) -> str:
     if not result.changes:
         return f"{name} needs no change itself, but a file around it does."
     server = f"`{result.mcp}`" if result.mcp else "the MCP server"
-    where = result.mcp_path or result.mount_path or "/"
+    where = result.mcp_path or f"`{result.mount_path}`"
     if result.protect == "all":
         return f"{name}: puts Scalekit sign-in in front of the whole app, MCP at {where} included."
     return f"{name}: puts Scalekit sign-in in front of {server} at {where}."
@@ -74,14 +74,15 @@ def failure(result: FileResult, cwd: Path) -> list[str]:
     line = f":{reason.line}" if reason.line else ""
     where = "" if result.path == Path() else f"{shown(result.path, cwd)}{line}: "
     word = "Refused: " if result.status == "refused" else ""
-    return [f"{where}{word}{reason.message} [{reason.code}]", f"  {reason.hint}"]
+    detail = [f"  | {line}" for line in reason.detail.splitlines()]
+    return [f"{where}{word}{reason.message} [{reason.code}]", *detail, f"  {reason.hint}"]
 
 
 def next_steps(results: Sequence[FileResult], cwd: Path) -> list[str]:
     """What is left to the user: settings, start, a look with the Inspector."""
     lines = []
     for result in results:
-        mcp_path = result.mcp_path or result.mount_path or "/"
+        mcp_path = result.mcp_path or "/mcp"
         url = mcp_url(mcp_path)
         of = f" ({shown(result.path, cwd)})" if len(results) > 1 else ""
         lines += [

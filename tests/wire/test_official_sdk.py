@@ -1,0 +1,71 @@
+"""A server of the official SDK alone: tools know the caller there too, without FastMCP."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from mcp import server as sdk
+from mcp.server.auth.middleware.auth_context import get_access_token
+
+from mcp_auth_retrofit.verify.standin import Standin
+from wire.world import INSERTED, WHO, Site, site
+
+
+def sdk_server() -> tuple[Any, Any]:
+    """The SDK's server and its HTTP app, in the spelling of the version that is installed."""
+    if hasattr(sdk, "MCPServer"):
+        server: Any = sdk.MCPServer("official")
+        return server, lambda: server.streamable_http_app(
+            streamable_http_path="/", json_response=True, stateless_http=True
+        )
+    server = sdk.FastMCP(  # type: ignore[attr-defined]  # mcp 1
+        "official", streamable_http_path="/", json_response=True, stateless_http=True
+    )
+    return server, server.streamable_http_app
+
+
+def official_app(guard: ModuleType) -> FastAPI:
+    server, make = sdk_server()
+
+    def who() -> dict[str, Any]:
+        """Who calls."""
+        caller = get_access_token()
+        assert caller is not None
+        return {"subject": caller.subject, "token": caller.token, "scopes": caller.scopes}
+
+    server.tool()(who)
+    mcp_app = make()
+    app = FastAPI(lifespan=mcp_app.router.lifespan_context)
+    guard.add_protected_resource_metadata(app)
+    guard.answer_bare_path(app, "/mcp")
+    app.mount("/mcp", guard.ScalekitAuthMiddleware(mcp_app))
+    return app
+
+
+@pytest.fixture(scope="module")
+def official(folder: Path, scalekit: Standin) -> Iterator[Site]:
+    with site(folder / "official", scalekit, official_app) as one:
+        yield one
+
+
+@pytest.mark.parametrize("path", ["/mcp", "/mcp/"])
+def test_without_a_token_it_is_shut(official: Site, path: str) -> None:
+    assert official.post(path, {}).status_code == 401
+
+
+def test_a_tool_asks_the_sdk_who_calls(official: Site) -> None:
+    answered = official.post("/mcp", official.bearer(sub="usr_bob", scope="a b"), WHO)
+    assert answered.json()["result"]["structuredContent"] == {
+        "subject": "usr_bob",
+        "token": "",
+        "scopes": ["a", "b"],
+    }
+
+
+def test_the_guard_does_not_import_fastmcp() -> None:
+    assert "fastmcp" not in "".join(
+        line for line in INSERTED.read_text().splitlines() if line.startswith(("import", "from"))
+    )
