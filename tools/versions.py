@@ -28,8 +28,8 @@ class Combination:
 
 COMBINATIONS = (
     Combination("4", ("fastmcp>=4,<5",)),
-    Combination("3", ("fastmcp>=3,<4",)),
-    Combination("2.14", ("fastmcp>=2.14,<3",)),
+    Combination("3", ("fastmcp>=3,<4", "fastapi-mcp")),
+    Combination("2.14", ("fastmcp>=2.14,<3", "fastapi-mcp")),
     Combination("2.14-old", ("fastmcp>=2.14,<3", "fastapi==0.115.14", "starlette==0.46.2")),
 )
 

@@ -107,6 +107,8 @@ class RewriteMount:
     """Our guard is taken off what is mounted."""
     hoisted: str | None = None
     """The variable that takes the place of what was made on the spot."""
+    argument: tuple[str, int] = ("app", 1)
+    """Name and position of the argument that holds what is mounted."""
     listed: int | None = None
     """It is the n-th `Mount(...)` inside the statement, and no statement of its own."""
     path: str | None = None

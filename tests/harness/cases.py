@@ -50,6 +50,8 @@ class Case:
     """Where other MCP servers of the app are."""
     spellings: tuple[str, ...] | None = None
     """The ways to write it that answer; None: with a slash and without."""
+    sse: bool = False
+    """MCP is served over the older transport."""
     health: str = "/health"
     origin: str = "http://localhost:6274"
     """An origin whose browsers may use MCP."""

@@ -4,6 +4,7 @@ Run as a module with the number of a control socket. Over it come messages in JS
 two file descriptors, answered with the process id; or a question for an exit status.
 """
 
+import contextlib
 import importlib
 import json
 import os
@@ -38,7 +39,8 @@ def _nothing() -> None:
 
 def _import_what_apps_import() -> None:
     for name in LIBRARIES:
-        importlib.import_module(name)
+        with contextlib.suppress(ModuleNotFoundError):  # an older version has fewer
+            importlib.import_module(name)
     # A first app of each kind brings in what the libraries import only when they are used.
     server = fastmcp.FastMCP("warm")
     server.tool(_nothing)

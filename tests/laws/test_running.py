@@ -53,6 +53,7 @@ def test_before_and_after(
             health_path=case.health,
             origin=case.origin,
             paths=case.spellings,
+            sse=case.sse,
         )
         for path in case.also:
             checks += prove(

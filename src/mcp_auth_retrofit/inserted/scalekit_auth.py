@@ -73,6 +73,15 @@ def numbers(version: str) -> list[int]:
     return [int(number) for number in re.findall(r"\d+", version)[:2]]
 
 
+@functools.cache
+def token_class() -> type[AccessToken]:
+    """FastMCP's own where it is installed: what its tools get of the SDK's lacks the subject."""
+    if installed("fastmcp") is None:
+        return AccessToken
+    own: type[AccessToken] = importlib.import_module("fastmcp.server.auth.auth").AccessToken
+    return own
+
+
 class Settings:
     """The settings, checked. Raises one RuntimeError that names all that is wrong with them."""
 
@@ -319,7 +328,7 @@ async def authenticate(config: Settings, scope: Scope) -> AccessToken:
     if not set(config.scopes) <= set(scopes):
         raise refusal(403, "insufficient_scope", "The token lacks a required scope")
     subject = str(claims["sub"])
-    return AccessToken(
+    return token_class()(
         token="",  # a tool cannot pass on what it does not have
         client_id=str(claims.get("client_id") or claims.get("azp") or subject),
         scopes=scopes,

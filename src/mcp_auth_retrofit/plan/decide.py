@@ -5,6 +5,7 @@ import ast
 from mcp_auth_retrofit.options import Options
 from mcp_auth_retrofit.plan.consequences import tell_consequences
 from mcp_auth_retrofit.plan.decision import Decision
+from mcp_auth_retrofit.plan.fastapi_mcp import decide_converted, first_path, refuse_converted
 from mcp_auth_retrofit.plan.guard import decide_everywhere, decide_mount
 from mcp_auth_retrofit.plan.lifespan import decide_lifespan
 from mcp_auth_retrofit.plan.mcp_app import decide_mcp_app
@@ -24,6 +25,9 @@ def decide(entry: Entrypoint, options: Options) -> Plan:
     """The plan for one entrypoint. Raises Refused where nothing safe can be done."""
     _refuse_routes_keyword(entry)
     refuse_own_metadata(entry)
+    refuse_converted(entry)
+    if entry.converted:
+        return _decide_converted(entry, options)
     chosen = choose(entry, options)
     refuse_other_uses(entry, chosen)
     decisions = _decisions(entry, options, chosen)
@@ -42,6 +46,38 @@ def decide(entry: Entrypoint, options: Options) -> Plan:
     if imports is not None:
         first.plan.edits.append(imports)
     return first.plan
+
+
+def _decide_converted(entry: Entrypoint, options: Options) -> Plan:
+    """Where FastApiMCP serves the app's own routes: nothing is mounted, nothing has to start."""
+    if options.mount_path is not None:
+        raise Refused(
+            Reason(
+                "fastapi-mcp-path",
+                "The server is mounted by `FastApiMCP`, whose path is its own to say.",
+                "Write it there, mount_path=..., and run apply again without --mount-path.",
+                entry.converted[0].line,
+            )
+        )
+    path, answers = first_path(entry.converted)
+    protect = options.protect or ("all" if entry.ours.everywhere else "mcp")
+    plan = Plan(entry.app.name, entry.converted[0].name, path, answers, protect)
+    depth = len(entry.app.block) + 1
+    spot = Spot(path, entry.converted[0].place[:depth], moves=False)
+    chosen = Chosen(None, None, None, converted=True)
+    naming = Naming(entry)
+    decision = Decision(
+        entry, options, chosen, spot, naming, plan, plan.mcp, mcp_app="", inner=None, lifespan=None
+    )
+    decide_metadata(decision)
+    decide_everywhere(decision)
+    decide_health(decision)
+    decide_converted(decision)
+    tell_consequences([decision])
+    imports = naming.edit()
+    if imports is not None:
+        plan.edits.append(imports)
+    return plan
 
 
 def _decisions(entry: Entrypoint, options: Options, chosen: list[Chosen]) -> list[Decision]:

@@ -4,7 +4,7 @@ import ast
 
 from mcp_auth_retrofit.edits import AddImports, Import
 from mcp_auth_retrofit.wiring.model import Entrypoint
-from mcp_auth_retrofit.wiring.names import FASTMCP, HELPER
+from mcp_auth_retrofit.wiring.names import FASTAPI, FASTMCP, HELPER
 from mcp_auth_retrofit.wiring.siblings import find, roots
 
 _MIDDLEWARE = frozenset({"starlette.middleware.Middleware", "fastapi.middleware.Middleware"})
@@ -45,6 +45,12 @@ class Naming:
         """How the file spells FastMCP."""
         return self.entry.names.local_name(FASTMCP, self._top) or self._imported(
             "fastmcp", "FastMCP"
+        )
+
+    def fastapi(self) -> str:
+        """How the file spells FastAPI."""
+        return self.entry.names.local_name(FASTAPI, self._top) or self._imported(
+            "fastapi", "FastAPI"
         )
 
     def middleware(self) -> str:

@@ -37,6 +37,8 @@ class Chosen:
     server: Server | None
     mcp_app: McpApp | None
     mount: Mount | None
+    converted: bool = False
+    """FastApiMCP serves the app's own routes."""
 
     @property
     def served(self) -> Served | None:
@@ -54,6 +56,8 @@ class Chosen:
     @property
     def from_app(self) -> bool:
         """The server's tools are the app's own routes."""
+        if self.converted:
+            return True
         made = self.served.server if self.served else self.server.made if self.server else None
         return made is not None and made.from_app
 

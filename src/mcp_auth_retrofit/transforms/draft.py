@@ -212,20 +212,33 @@ def _unpadded(statement: cst.BaseStatement) -> cst.BaseStatement:
 
 def _joined(slot: _Slot, statement: cst.BaseStatement, apart: int) -> list[cst.BaseStatement]:
     """What is inserted and the statement itself, with the empty lines where they belong."""
+    before = _apart(slot.before, apart)
     lines = leading_lines(statement)
-    if not (slot.before and slot.joined):
-        defines = bool(slot.before) and isinstance(slot.before[-1], cst.FunctionDef)
-        wanted = max(slot.above, apart if defines else 0) if slot.before else 0
-        missing = max(0, wanted - _blanks(lines))
-        spaced = with_leading(statement, [*[blank_line()] * missing, *lines])
-        return [*slot.before, spaced]
+    if not (before and slot.joined):
+        defines = bool(before) and isinstance(before[-1], cst.FunctionDef)
+        wanted = max(slot.above, apart if defines else 0) if before else 0
+        return [*before, _spaced(statement, wanted)]
     own = _blanks(lines)
-    first, *rest = slot.before
-    above = leading_lines(first)
-    missing = max(0, own - _blanks(above))
-    first = with_leading(first, [*[blank_line()] * missing, *above])
+    first, *rest = before
+    first = _spaced(first, own)
     below = [*[blank_line()] * slot.above, *lines[own:]]
     return [first, *rest, with_leading(statement, below)]
+
+
+def _apart(statements: Sequence[cst.BaseStatement], apart: int) -> list[cst.BaseStatement]:
+    """Inserted statements, those behind a function with its empty lines above them."""
+    spaced = list(statements)
+    for index in range(1, len(spaced)):
+        if isinstance(spaced[index - 1], cst.FunctionDef):
+            spaced[index] = _spaced(spaced[index], apart)
+    return spaced
+
+
+def _spaced(statement: cst.BaseStatement, wanted: int) -> cst.BaseStatement:
+    """The statement under at least so many empty lines."""
+    lines = leading_lines(statement)
+    missing = max(0, wanted - _blanks(lines))
+    return with_leading(statement, [*[blank_line()] * missing, *lines])
 
 
 def _blanks(lines: Sequence[cst.EmptyLine]) -> int:

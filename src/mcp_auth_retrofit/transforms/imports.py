@@ -11,6 +11,8 @@ from mcp_auth_retrofit.transforms.draft import Draft
 from mcp_auth_retrofit.transforms.lines import flat
 
 _WIDTH = 88
+_KIN = frozenset({"fastapi", "fastapi_mcp", "fastmcp", "mcp", "starlette"})
+"""The libraries among whose imports a new one of theirs goes."""
 
 
 def add_imports(draft: Draft, edit: AddImports) -> None:
@@ -30,7 +32,7 @@ def add_imports(draft: Draft, edit: AddImports) -> None:
             draft.replace(place, _with_name(draft, node, wanted))
     for module in sorted(missing, key=lambda module: (module == edit.ours, module)):
         ours = module == edit.ours
-        index, group = _where(statements, module, edit.kin if ours else frozenset({"fastapi"}))
+        index, group = _where(statements, module, edit.kin if ours else _KIN)
         code = _line(module, sorted(missing[module], key=lambda i: _order(i.name)))
         if index == 0 or group == "first":
             draft.insert_before((("body", index),), code, joined=group == "first")

@@ -16,7 +16,7 @@ def rewrite_mount(draft: Draft, edit: RewriteMount) -> None:
     args = list(call.args)
     for index, argument in enumerate(args):
         name = argument.keyword.value if argument.keyword else None
-        if name == "app" or (name is None and index == 1):
+        if name == edit.argument[0] or (name is None and index == edit.argument[1]):
             mounted, gone = _mounted(argument.value, edit)
             lost += gone
             args[index] = argument.with_changes(value=mounted)

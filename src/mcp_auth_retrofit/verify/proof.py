@@ -145,6 +145,18 @@ def lists_tools(http: httpx.Client, path: str, token: str) -> Check:
 
 
 @_question
+def opens_stream(http: httpx.Client, path: str, token: str) -> Check:
+    """A valid token opens the stream of the older transport, which names a path for messages."""
+    headers = {"Authorization": f"Bearer {token}", "Accept": "text/event-stream"}
+    with http.stream("GET", path, headers=headers) as response:
+        lines = response.iter_lines()
+        first = [next(lines, ""), next(lines, "")] if response.is_success else []
+    said = " ".join(first)
+    held = said.startswith("event: endpoint data: ")
+    return Check(f"stream at {path}", held, f"GET {path}", f"{response.status_code} {said}")
+
+
+@_question
 def calls_tool(
     http: httpx.Client,
     path: str,
@@ -204,21 +216,27 @@ def prove(  # noqa: PLR0913  keyword only; each is a fact about the app
     health_path: str = "/health",
     origin: str = INSPECTOR,
     paths: Iterable[str] | None = None,
+    sse: bool = False,
 ) -> list[Check]:
     """Every promise, in the order in which a client meets them.
 
     `token` is good for this server; `foreign` is as good in all but its audience. `paths` are the
-    spellings of the MCP endpoint that have to answer, by default those of `spellings`.
+    spellings of the MCP endpoint that have to answer, by default those of `spellings`. `sse` is for
+    a server of the older transport: its stream has to open.
     """
     spelled = tuple(paths) if paths is not None else spellings(mcp_path)
     with client(url) as http:
+        if sse:
+            served = [opens_stream(http, path, token) for path in spelled]
+        else:
+            served = [lists_tools(http, path, token) for path in spelled]
+            served.append(calls_tool(http, spelled[0], token))
         return [
             *(metadata(http, path) for path in metadata_paths(mcp_path)),
             health(http, health_path),
             *(refuses_without_token(http, path) for path in spelled),
             *(refuses_token(http, path, foreign, "another audience") for path in spelled),
-            *(lists_tools(http, path, token) for path in spelled),
-            calls_tool(http, spelled[0], token),
+            *served,
             *(answers_preflight(http, path, origin) for path in spelled),
         ]
 

@@ -98,6 +98,7 @@ def _groups(module: Module) -> list[list[_Made]]:
         and isinstance(node.func, ast.Attribute)
         and node.func.attr == "mount"
     }
+    mounting |= {dotted(argument(call, 0, "fastapi")) for call in _conversions(module)} - {None}
     others = mounting - {made.name for group in direct for made in group}
     if not others or any(_mounts_mcp(module, group) for group in direct):
         return direct
@@ -275,14 +276,27 @@ def _without_subapps(module: Module, groups: list[list[_Made]]) -> list[list[_Ma
     mounted = set()
     for node in ast.walk(module.tree):
         match node:
-            case ast.Call(func=ast.Attribute(value=owner, attr="mount")) if dotted(owner) in names:
-                given = dotted(argument(node, 1, "app"))
-                if given in names and given != dotted(owner):
-                    mounted.add(given)
+            case ast.Call(func=ast.Attribute(value=owner, attr="mount" | "add_route" as verb)) if (
+                dotted(owner) in names
+            ):
+                given = argument(node, 1, "app" if verb == "mount" else "route")
+                while isinstance(given, ast.Call) and given.args:
+                    given = given.args[0]
+                if dotted(given) in names and dotted(given) != dotted(owner):
+                    mounted.add(dotted(given))
     return [group for group in groups if group[0].name not in mounted] or groups
 
 
+def _conversions(module: Module) -> list[ast.Call]:
+    """Every `FastApiMCP(app)`."""
+    calls = [node for node in ast.walk(module.tree) if isinstance(node, ast.Call)]
+    return [c for c in calls if (module.names.called(c) or "").endswith(".FastApiMCP")]
+
+
 def _mounts_mcp(module: Module, group: Sequence[_Made]) -> bool:
+    name = group[0].name
+    if name and any(dotted(argument(c, 0, "fastapi")) == name for c in _conversions(module)):
+        return True
     for node in ast.walk(module.tree):
         match node:
             case ast.Call(func=ast.Attribute(value=owner, attr="mount")) if (

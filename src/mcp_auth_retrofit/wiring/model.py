@@ -153,6 +153,45 @@ class Mount:
 
 
 @dataclass(frozen=True, eq=False)
+class Converted:
+    """`mcp.mount_http()` of a FastApiMCP server: the app's own routes, served as tools."""
+
+    name: str
+    """The server's."""
+    app: str
+    """The name of the app that it is made from."""
+    place: Place
+    call: ast.Call
+    line: int
+    path: ast.expr | None
+    """What stands behind `mount_path=`."""
+    default: str
+    """Its path otherwise."""
+    sse: bool
+    """The older transport: a second path, for messages, lies below the first."""
+    router: ast.expr | None
+    """Where the routes go, when that is not the app itself."""
+    routes: tuple[tuple[Place, bool], ...]
+    """`app.add_route(path, mcp_app)` that leads to them: its place, and whether it is guarded."""
+    auth: bool
+    """It has a guard of its own: FastApiMCP(auth_config=...)."""
+
+    @property
+    def guarded(self) -> bool:
+        """Our guard stands in front of every route that leads to it."""
+        return bool(self.routes) and all(guarded for _, guarded in self.routes)
+
+    @property
+    def answers_at(self) -> str:
+        """Its path; the source of what only a run can tell."""
+        if self.path is None:
+            return self.default
+        if isinstance(self.path, ast.Constant):
+            return "/" + str(self.path.value).strip("/")
+        return ast.unparse(self.path)
+
+
+@dataclass(frozen=True, eq=False)
 class Setting:
     """`app.router.lifespan_context = ...`."""
 
@@ -208,6 +247,7 @@ class Entrypoint:
     servers: tuple[Server, ...]
     mcp_apps: tuple[McpApp, ...]
     mounts: tuple[Mount, ...]
+    converted: tuple[Converted, ...]
     lifespan: Lifespan
     ours: Ours
     stops: tuple[Stop, ...]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from mcp_auth_retrofit.wiring import siblings
 from mcp_auth_retrofit.wiring.apps import find_app, find_apps
+from mcp_auth_retrofit.wiring.fastapi_mcp import find_converted
 from mcp_auth_retrofit.wiring.mcp import (
     find_mcp_apps,
     find_mounts,
@@ -53,6 +54,7 @@ def _entrypoint(module: Module, found: App, mcp: str | None) -> tuple[Entrypoint
         servers=tuple(servers),
         mcp_apps=tuple(mcp_apps),
         mounts=tuple(find_mounts(module, seen, mcp_apps, mcp)),
+        converted=tuple(find_converted(module, found)),
         lifespan=_lifespan(module, found, seen),
         ours=_ours(module, seen),
         stops=tuple(seen.stops),

@@ -236,16 +236,6 @@ def refuse_other_ways(module: Module) -> None:
         if not isinstance(node, ast.Call):
             continue
         origin = module.names.called(node) or ""
-        if origin.startswith("fastapi_mcp."):
-            raise Refused(
-                Reason(
-                    "fastapi-mcp",
-                    "MCP is served by `FastApiMCP`, which registers its routes by itself.",
-                    "Serve the same tools with FastMCP.from_fastapi(app) and mount its http_app(), "
-                    "or use FastApiMCP's own auth_config.",
-                    node.lineno,
-                )
-            )
         if origin in FASTMCP and has_keyword(node, "auth"):
             raise Refused(_has_own_guard(node.lineno))
         if origin == "starlette.applications.Starlette":
