@@ -11,7 +11,7 @@ from mcp_auth_retrofit.plan.lifespan import decide_lifespan
 from mcp_auth_retrofit.plan.mcp_app import decide_mcp_app
 from mcp_auth_retrofit.plan.model import Plan
 from mcp_auth_retrofit.plan.naming import Naming
-from mcp_auth_retrofit.plan.place import Spot, find_spot, refuse_own_metadata
+from mcp_auth_retrofit.plan.place import Spot, find_spot
 from mcp_auth_retrofit.plan.routes import decide_bare_paths, decide_health, decide_metadata
 from mcp_auth_retrofit.plan.server import Chosen, choose
 from mcp_auth_retrofit.plan.uses import refuse_other_uses
@@ -24,7 +24,6 @@ from mcp_auth_retrofit.wiring.running import runs
 def decide(entry: Entrypoint, options: Options) -> Plan:
     """The plan for one entrypoint. Raises Refused where nothing safe can be done."""
     _refuse_routes_keyword(entry)
-    refuse_own_metadata(entry)
     refuse_converted(entry)
     if entry.converted:
         return _decide_converted(entry, options)

@@ -22,8 +22,6 @@ from mcp_auth_retrofit.wiring.order import (
 from mcp_auth_retrofit.wiring.places import Place, on_the_way
 from mcp_auth_retrofit.wiring.routers import REGISTERS, VERBS
 
-_METADATA = "/.well-known/oauth-protected-resource"
-
 
 @dataclass(frozen=True)
 class Spot:
@@ -145,19 +143,6 @@ def _refuse_unreachable(entry: Entrypoint, mount: Mount) -> None:
                 mount.line,
             )
         )
-
-
-def refuse_own_metadata(entry: Entrypoint) -> None:
-    for registration in entry.registrations:
-        if (registration.path or "").startswith(_METADATA):
-            raise Refused(
-                Reason(
-                    "metadata-route-taken",
-                    f"The app serves `{registration.path}` itself.",
-                    "Remove that route: the guard's metadata has to be the one that is served.",
-                    registration.line,
-                )
-            )
 
 
 def _refuse_unreadable_block(entry: Entrypoint, mount: Mount) -> None:

@@ -178,7 +178,8 @@ def makes_app(module: Module, call: ast.Call) -> bool:
     if module.names.called(call) in FASTAPI:
         return True
     name = dotted(call.func)
-    return name is not None and _is_subclass(module, name)
+    is_class = name is not None and name.rpartition(".")[2][:1].isupper()
+    return is_class and _is_subclass(module, str(name))
 
 
 @lru_cache(maxsize=1024)

@@ -15,7 +15,11 @@ from mcp_auth_retrofit.wiring.mcp import (
 from mcp_auth_retrofit.wiring.model import App, Entrypoint, Lifespan, Ours
 from mcp_auth_retrofit.wiring.names import GUARD, Module, Names, argument, is_helper
 from mcp_auth_retrofit.wiring.places import Place, statements_of
-from mcp_auth_retrofit.wiring.refusals import refuse_other_ways, refuse_unproved_mounts
+from mcp_auth_retrofit.wiring.refusals import (
+    refuse_other_ways,
+    refuse_own_metadata,
+    refuse_unproved_mounts,
+)
 from mcp_auth_retrofit.wiring.routers import is_name
 from mcp_auth_retrofit.wiring.scan import Scan, scan
 
@@ -32,6 +36,7 @@ def read(
     refuse_other_ways(module)
     found = find_app(module, app)
     entry, seen = _entrypoint(module, found, mcp)
+    refuse_own_metadata(entry)
     refuse_unproved_mounts(module, seen, entry)
     return entry
 

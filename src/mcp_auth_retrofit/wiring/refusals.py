@@ -19,6 +19,7 @@ from mcp_auth_retrofit.wiring.names import (
 from mcp_auth_retrofit.wiring.proof import SERVES, meanings, prove
 from mcp_auth_retrofit.wiring.scan import Mounting, Scan
 
+_METADATA = "/.well-known/oauth-protected-resource"
 _CREDENTIALS = re.compile(r"auth|jwt|token|api[-_]?key|credential|bearer", re.IGNORECASE)
 
 
@@ -41,6 +42,19 @@ def refuse_unproved_mounts(module: Module, seen: Scan, entry: Entrypoint) -> Non
     for server in entry.servers:
         if server.auth:
             raise Refused(_has_own_guard(server.line))
+
+
+def refuse_own_metadata(entry: Entrypoint) -> None:
+    for registration in entry.registrations:
+        if (registration.path or "").startswith(_METADATA):
+            raise Refused(
+                Reason(
+                    "metadata-route-taken",
+                    f"The app serves `{registration.path}` itself.",
+                    "Remove that route: the guard's metadata has to be the one that is served.",
+                    registration.line,
+                )
+            )
 
 
 def _refuse_lookalike(module: Module, mounting: Mounting) -> None:
