@@ -1,5 +1,6 @@
 """One entrypoint, from its bytes to what would be written: the whole street in one function."""
 
+from collections import Counter
 from pathlib import Path
 
 from mcp_auth_retrofit import source
@@ -19,6 +20,7 @@ from mcp_auth_retrofit.results import (
     Unusable,
     Write,
 )
+from mcp_auth_retrofit.source import comments
 from mcp_auth_retrofit.transforms.rewrite import rewrite
 from mcp_auth_retrofit.wiring import siblings
 from mcp_auth_retrofit.wiring.model import Entrypoint
@@ -49,6 +51,8 @@ def _prepare(given: source.Source, options: Options, result: FileResult) -> None
     after = rewrite(given.data, plan.edits)
     _hold(given.path, after, plan, options)
     _tell(result, plan)
+    if entry.recipe is not None:
+        _tell_comments(given.data, after, result)
     result.writes = _writes(entry, given, after, options, result)
     result.run_command = run_command(entry, Path.cwd())
     result.status = "changed" if result.writes else "unchanged"
@@ -109,6 +113,19 @@ def _writes(
     if after != given.data:
         writes.append(Write(given.path, given.data, after))
     return [write for write in writes if write.before != write.after]
+
+
+def _tell_comments(before: bytes, after: bytes, result: FileResult) -> None:
+    """What is said beside the recipe's lines goes with them, and is listed."""
+    there = Counter(text for _, text in comments(after))
+    gone = []
+    for line, text in comments(before):
+        there[text] -= 1
+        if there[text] < 0:
+            gone.append(f"line {line} `{text}`")
+    if gone:
+        message = f"Comments that go with it: {', '.join(gone)}."
+        result.warnings.append(Caution("recipe-comments", message))
 
 
 def _tell(result: FileResult, plan: Plan) -> None:

@@ -61,9 +61,19 @@ class Hoist:
 
 @dataclass(frozen=True)
 class Remove:
-    """A statement that an earlier run wrote and that is no longer wanted."""
+    """A statement that is no longer wanted: of an earlier run, or of the published recipe."""
 
     place: Place
+    comments: bool = False
+    """The comments directly above go with it."""
+
+
+@dataclass(frozen=True)
+class DropImports:
+    """Names that an import need not bring any more."""
+
+    place: Place
+    names: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -124,5 +134,13 @@ class RewriteMount:
 
 
 Edit = (
-    AddImports | Hoist | Insert | Remove | SetLifespan | MoveKeywords | AddKeywords | RewriteMount
+    AddImports
+    | AddKeywords
+    | DropImports
+    | Hoist
+    | Insert
+    | MoveKeywords
+    | Remove
+    | RewriteMount
+    | SetLifespan
 )

@@ -177,11 +177,26 @@ def too_deeply_nested(line: int | None = None) -> Unusable:
     )
 
 
+def comments(data: bytes) -> list[tuple[int, str]]:
+    """(line, text) of every comment of a file that parses."""
+    tokens = tokenize.tokenize(io.BytesIO(data).readline)
+    return [(t.start[0], t.string) for t in tokens if t.type == tokenize.COMMENT]
+
+
 def _syntax(error: SyntaxError, text: str) -> Unusable:
     said, line = (error.msg or "invalid syntax").rstrip(".?"), error.lineno
     if said.startswith("too many"):  # nested parentheses, levels of indentation, statically nested
         return too_deeply_nested(line)
     where = f"line {line}, column {error.offset}: " if line and error.offset else ""
+    if line and _is_recipes(text.splitlines()[line - 1 : line]):
+        return _unusable(
+            "recipe-syntax",
+            f"Line {line} is the published recipe's own, and its f-string is not closed.",
+            "Type the missing ' in front of the last brace, so that the line ends in "
+            '}"\'} as in f\'Bearer realm="OAuth", resource_metadata="{URL}"\'}; then run this '
+            "again.",
+            line,
+        )
     version = needed_version(text, line or 1, said)
     if version:
         ours = "{}.{}".format(*sys.version_info)
@@ -197,6 +212,11 @@ def _syntax(error: SyntaxError, text: str) -> Unusable:
         "Correct the file, then run this again.",
         line,
     )
+
+
+def _is_recipes(lines: list[str]) -> bool:
+    """`WWW_HEADER = {"WWW-Authenticate": f'Bearer ..., resource_metadata="{URL}"}`."""
+    return any("resource_metadata=" in x and x.count("'") % 2 == 1 for x in lines)
 
 
 def _unusable(code: str, message: str, hint: str, line: int | None = None) -> Unusable:

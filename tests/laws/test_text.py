@@ -75,7 +75,15 @@ def test_the_way_to_the_file_does_not_matter(
 
 @every_rewrite
 def test_comments_survive(case: Case, rewritten: Rewritten) -> None:
-    assert not comments(case.before) - comments(rewritten(case).after)
+    """Those that go with the published recipe are listed, each with its line."""
+    result = rewritten(case)
+    lost = comments(case.before) - comments(result.after)
+    said = [w.message for w in result.result.warnings if w.code == "recipe-comments"]
+    assert case.name.startswith("recipe") or not lost
+    before = lines(case.before)
+    for text in lost.elements():
+        at = [number for number, line in enumerate(before, 1) if text in line]
+        assert any(f"line {number} `{text}`" in said[0] for number in at)
 
 
 @every_rewrite
@@ -112,8 +120,11 @@ def test_only_announced_statements_are_touched(case: Case, rewritten: Rewritten)
     result = rewritten(case)
     before, after = lines(case.before), lines(result.after)
     announced = {change.line for change in result.result.changes}
-    allowed: set[int] = set()
+    recipe = {c.line for c in result.result.changes if c.transform == "recipe"}
+    allowed = {n for n, line in enumerate(before, 1) if recipe and line.strip().startswith("#")}
     for node in ast.walk(ast.parse(case.before)):
+        if isinstance(node, ast.stmt) and recipe & {node.lineno, *decorated(node)}:
+            allowed.update(range(min(node.lineno, *decorated(node), node.lineno), end(node)))
         if not isinstance(node, ast.stmt) or hasattr(node, "body"):
             continue
         span = range(node.lineno, (node.end_lineno or node.lineno) + 1)
@@ -123,6 +134,16 @@ def test_only_announced_statements_are_touched(case: Case, rewritten: Rewritten)
     # Whole lines that stand elsewhere now were moved with their statement.
     gone = [number for number, line in enumerate(before, 1) if line.strip() and line not in after]
     assert [before[number - 1] for number in gone if number not in allowed] == []
+
+
+def decorated(node: ast.stmt) -> set[int]:
+    """The lines of a definition's decorators."""
+    return {d.lineno for d in getattr(node, "decorator_list", [])}
+
+
+def end(node: ast.stmt) -> int:
+    """The line behind a statement."""
+    return (node.end_lineno or node.lineno) + 1
 
 
 def findings(folder: Path, name: str) -> set[str]:
@@ -183,7 +204,7 @@ def test_protection_can_be_switched_and_back(
     """Imports may stay behind: a name is left where other code of the user's may have taken it."""
     entry = rewritten(case).written(tmp_path / "project")
     options = case.parsed_options()
-    now: Protect = options.protect or "mcp"
+    now: Protect = rewritten(case).result.protect or "mcp"
     other: Protect = "mcp" if now == "all" else "all"
     for protect in (other, now):
         again = prepare(entry, replace(options, protect=protect))

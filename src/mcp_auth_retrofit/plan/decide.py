@@ -12,6 +12,7 @@ from mcp_auth_retrofit.plan.mcp_app import decide_mcp_app
 from mcp_auth_retrofit.plan.model import Plan
 from mcp_auth_retrofit.plan.naming import Naming
 from mcp_auth_retrofit.plan.place import Spot, find_spot
+from mcp_auth_retrofit.plan.recipe import decide_recipe, drop_unused
 from mcp_auth_retrofit.plan.routes import decide_bare_paths, decide_health, decide_metadata
 from mcp_auth_retrofit.plan.server import Chosen, choose
 from mcp_auth_retrofit.plan.uses import refuse_other_uses
@@ -31,6 +32,7 @@ def decide(entry: Entrypoint, options: Options) -> Plan:
     refuse_other_uses(entry, chosen)
     decisions = _decisions(entry, options, chosen)
     first = decisions[0]
+    decide_recipe(first)
     for decision in decisions:
         decide_mcp_app(decision)
     decide_metadata(first)
@@ -44,6 +46,7 @@ def decide(entry: Entrypoint, options: Options) -> Plan:
     imports = first.naming.edit()
     if imports is not None:
         first.plan.edits.append(imports)
+    drop_unused(first)
     return first.plan
 
 
@@ -84,7 +87,8 @@ def _decisions(entry: Entrypoint, options: Options, chosen: list[Chosen]) -> lis
     if len(spots) > 1:
         _refuse_several(entry, spots, options)
     naming = Naming(entry)
-    protect = options.protect or ("all" if entry.ours.everywhere else "mcp")
+    whole = entry.recipe is not None and entry.recipe.whole_app
+    protect = options.protect or ("all" if entry.ours.everywhere or whole else "mcp")
     plan = Plan(entry.app.name, "", "", None, protect)
     decisions = [
         Decision(

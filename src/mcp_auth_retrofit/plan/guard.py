@@ -78,7 +78,10 @@ def decide_everywhere(decision: Decision) -> None:
         if ours.everywhere is not None:
             plan.add(Remove(ours.everywhere), "guard", 1, "Takes the guard off the whole app.")
         return
-    asked = ("/health", *decision.options.public) if decision.options.public else ()
+    recipe = decision.entry.recipe
+    open_there = recipe.exempt if recipe is not None else ()
+    more = (*open_there, *decision.options.public)
+    asked = ("/health", *more) if more else ()
     public = tuple(dict.fromkeys(asked or ours.public or ("/health",)))
     _refuse_open_mcp(decision, public)
     _refuse_rewritten_middleware(decision)

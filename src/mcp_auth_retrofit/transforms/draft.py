@@ -36,6 +36,8 @@ class _Slot:
     removed: bool = False
     lifted: bool = False
     """The comments directly above went elsewhere with the statement."""
+    gone: bool = False
+    """Nothing of the removed statement stays: neither its comments nor its empty lines."""
     comments: list[str] = field(default_factory=list)
     joined: bool = False
     """No empty line between `before` and the statement: its own go above them."""
@@ -61,9 +63,10 @@ class Draft:
         """Puts another statement where one stands."""
         self._slot(place).replaced = statement
 
-    def remove(self, place: Place) -> None:
-        """Takes a statement away; the comments above it stay."""
-        self._slot(place).removed = True
+    def remove(self, place: Place, *, comments: bool = False) -> None:
+        """Takes a statement away; the comments directly above it stay unless they go too."""
+        slot = self._slot(place)
+        slot.removed, slot.gone = True, comments
 
     def insert_before(
         self, place: Place, code: str, blank: int = 0, *, joined: bool = False
@@ -151,7 +154,11 @@ class Draft:
         def add(statements: Sequence[cst.BaseStatement]) -> None:
             nonlocal orphans
             for statement in statements:
-                built.append(with_leading(statement, _below(orphans, leading_lines(statement))))
+                lines = _below(orphans, leading_lines(statement))
+                # What becomes a file's first statement has no gap above it.
+                at_top = not holder and not built and not self.module.header
+                lines = lines[_blanks(lines) :] if at_top and index > 1 else lines
+                built.append(with_leading(statement, lines))
                 orphans = []
 
         index = 0
@@ -168,7 +175,7 @@ class Draft:
                 slot = self._slots.get(place, _Slot())
                 if slot.removed:
                     add(slot.before)
-                    orphans += _left_behind(part, slot)
+                    orphans = _together(orphans, _left_behind(part, slot), gone=slot.gone)
                 else:
                     add(_joined(slot, self._edited(part, place, slot), 1 if holder else 2))
                 add([*slot.imports, *slot.after])
@@ -249,11 +256,22 @@ def _blanks(lines: Sequence[cst.EmptyLine]) -> int:
 def _left_behind(part: cst.BaseStatement, slot: _Slot) -> list[cst.EmptyLine]:
     """What a removed statement leaves: its comments, unless they were lifted or there are none."""
     apart, above = split_leading(leading_lines(part))
+    if slot.gone:
+        return apart
     kept = apart if slot.lifted else [*apart, *above]
     if not slot.lifted and isinstance(part, cst.SimpleStatementLine):
         comment = part.trailing_whitespace.comment
         kept += [comment_line(comment.value)] if comment else []
     return kept
+
+
+def _together(
+    orphans: list[cst.EmptyLine], left: list[cst.EmptyLine], *, gone: bool
+) -> list[cst.EmptyLine]:
+    """What several removed statements leave: of empty lines alone, the widest gap."""
+    if gone and not any(line.comment for line in (*orphans, *left)):
+        return max(orphans, left, key=len)
+    return [*orphans, *left]
 
 
 def _below(orphans: Sequence[cst.EmptyLine], lines: Sequence[cst.EmptyLine]) -> list[cst.EmptyLine]:

@@ -5,10 +5,10 @@ from typing import Literal
 
 import libcst as cst
 
-from mcp_auth_retrofit.edits import AddImports, Import
+from mcp_auth_retrofit.edits import AddImports, DropImports, Import
 from mcp_auth_retrofit.transforms.arguments import grow, is_broken, plain
 from mcp_auth_retrofit.transforms.draft import Draft
-from mcp_auth_retrofit.transforms.lines import flat
+from mcp_auth_retrofit.transforms.lines import comments_in, flat
 
 _WIDTH = 88
 _KIN = frozenset({"fastapi", "fastapi_mcp", "fastmcp", "mcp", "starlette"})
@@ -39,6 +39,24 @@ def add_imports(draft: Draft, edit: AddImports) -> None:
         else:
             apart = ours and group == "new"
             draft.insert_after((("body", index - 1),), code, blank=int(apart), imports=True)
+
+
+def drop_imports(draft: Draft, edit: DropImports) -> None:
+    """Takes names out of an import, or all of it; one with comments in it is left as it is."""
+    node = draft.statement(edit.place)
+    if not isinstance(node, cst.Import | cst.ImportFrom) or isinstance(node.names, cst.ImportStar):
+        return
+    kept = [alias for alias in node.names if _local(alias) not in edit.names]
+    if not kept:
+        draft.remove(edit.place)
+    elif len(kept) < len(node.names) and not comments_in(node):
+        last = kept[-1].with_changes(comma=node.names[-1].comma)
+        draft.replace(edit.place, node.with_changes(names=[*kept[:-1], last]))
+
+
+def _local(alias: cst.ImportAlias) -> str:
+    named = alias.evaluated_alias or alias.evaluated_name
+    return str(named) if alias.evaluated_alias else str(named).partition(".")[0]
 
 
 def _module(statement: object) -> str | None:

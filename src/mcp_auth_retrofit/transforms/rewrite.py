@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from mcp_auth_retrofit.edits import (
     AddImports,
     AddKeywords,
+    DropImports,
     Edit,
     Hoist,
     Insert,
@@ -15,7 +16,7 @@ from mcp_auth_retrofit.edits import (
 )
 from mcp_auth_retrofit.transforms.constructor import add_keywords, drop_keywords, set_lifespan
 from mcp_auth_retrofit.transforms.draft import Draft
-from mcp_auth_retrofit.transforms.imports import add_imports
+from mcp_auth_retrofit.transforms.imports import add_imports, drop_imports
 from mcp_auth_retrofit.transforms.mount import hoist, rewrite_mount
 
 
@@ -32,8 +33,10 @@ def rewrite(data: bytes, edits: Sequence[Edit]) -> bytes:
                 draft.insert_before(edit.place, edit.code, edit.blank, joined=edit.joined)
             case Hoist():
                 hoist(draft, edit)
-            case Remove(place):
-                draft.remove(place)
+            case Remove():
+                draft.remove(edit.place, comments=edit.comments)
+            case DropImports():
+                drop_imports(draft, edit)
             case SetLifespan():
                 set_lifespan(draft, edit)
             case MoveKeywords():

@@ -3,12 +3,15 @@
 import ast
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from mcp_auth_retrofit.wiring.bindings import Function, Scope
 from mcp_auth_retrofit.wiring.names import Module, Names
 from mcp_auth_retrofit.wiring.places import Place, statements_of
 from mcp_auth_retrofit.wiring.proof import Made, Served
+
+if TYPE_CHECKING:
+    from mcp_auth_retrofit.wiring.recipe import Recipe
 
 Kind = Literal["route", "websocket", "router", "mount", "frontend", "opaque"]
 
@@ -253,6 +256,8 @@ class Entrypoint:
     stops: tuple[Stop, ...]
     cors: tuple[int, ...]
     """Lines that add CORSMiddleware."""
+    recipe: "Recipe | None"
+    """The published recipe, where the file follows it."""
     may_guard: bool
     """A middleware of the app looks as if it asked for credentials."""
     names: Names

@@ -15,7 +15,9 @@ from mcp_auth_retrofit.wiring.mcp import (
 from mcp_auth_retrofit.wiring.model import App, Entrypoint, Lifespan, Ours
 from mcp_auth_retrofit.wiring.names import GUARD, Module, Names, argument, is_helper
 from mcp_auth_retrofit.wiring.places import Place, statements_of
+from mcp_auth_retrofit.wiring.recipe import Recipe, find_recipe
 from mcp_auth_retrofit.wiring.refusals import (
+    refuse_client,
     refuse_other_ways,
     refuse_own_metadata,
     refuse_unproved_mounts,
@@ -35,7 +37,10 @@ def read(
     module = Module(path.resolve(), tree, Names(tree))
     refuse_other_ways(module)
     found = find_app(module, app)
-    entry, seen = _entrypoint(module, found, mcp)
+    recipe = find_recipe(module, found)
+    if recipe is None:
+        refuse_client(module)
+    entry, seen = _entrypoint(module, found, mcp, recipe)
     refuse_own_metadata(entry)
     refuse_unproved_mounts(module, seen, entry)
     return entry
@@ -47,7 +52,9 @@ def survey(path: Path, tree: ast.Module) -> list[Entrypoint]:
     return [_entrypoint(module, app, None)[0] for app in find_apps(module)]
 
 
-def _entrypoint(module: Module, found: App, mcp: str | None) -> tuple[Entrypoint, Scan]:
+def _entrypoint(
+    module: Module, found: App, mcp: str | None, recipe: Recipe | None = None
+) -> tuple[Entrypoint, Scan]:
     seen = scan(module, found, statements_of(module.tree, found.block))
     servers = find_servers(module, found, mcp)
     mcp_apps = find_mcp_apps(module, found)
@@ -55,7 +62,9 @@ def _entrypoint(module: Module, found: App, mcp: str | None) -> tuple[Entrypoint
         path=module.path,
         tree=module.tree,
         app=found,
-        registrations=tuple(seen.registrations),
+        registrations=tuple(
+            r for r in seen.registrations if recipe is None or not recipe.is_of(r.call)
+        ),
         servers=tuple(servers),
         mcp_apps=tuple(mcp_apps),
         mounts=tuple(find_mounts(module, seen, mcp_apps, mcp)),
@@ -64,7 +73,8 @@ def _entrypoint(module: Module, found: App, mcp: str | None) -> tuple[Entrypoint
         ours=_ours(module, seen),
         stops=tuple(seen.stops),
         cors=(*seen.cors, *_constructor_cors(module, found)),
-        may_guard=_may_guard(module, found, seen),
+        recipe=recipe,
+        may_guard=_may_guard(module, found, seen, recipe),
         names=module.names,
     )
     return entry, seen
@@ -73,21 +83,32 @@ def _entrypoint(module: Module, found: App, mcp: str | None) -> tuple[Entrypoint
 _CREDENTIALS = re.compile(r"auth|jwt|token|api[-_]?key|credential|bearer", re.IGNORECASE)
 
 
-def _may_guard(module: Module, app: App, seen: Scan) -> bool:
+def _may_guard(module: Module, app: App, seen: Scan, recipe: Recipe | None) -> bool:
     """Whether a middleware, by its name or its text, looks as if it asked for credentials."""
-    texts = [ast.unparse(call) for call in seen.middleware]
+    added = [call for call in seen.middleware if recipe is None or not recipe.is_of(call)]
+    texts = [ast.unparse(call) for call in added]
     for name in ("middleware", "dependencies"):
         given = argument(app.call, None, name)
         listed = given.elts if isinstance(given, ast.List | ast.Tuple) else [given]
         texts += [ast.unparse(element) for element in listed if element is not None]
-    for call in seen.middleware:
-        for bound in ast.walk(module.tree):
-            if isinstance(bound, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-                decorated = any(call in ast.walk(d) for d in bound.decorator_list)
-                if decorated or any(is_name(argument, bound.name) for argument in call.args):
-                    texts.append(ast.unparse(bound))
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            decorated = any(call in ast.walk(d) for d in node.decorator_list for call in added)
+            if decorated or any(is_name(a, node.name) for call in added for a in call.args):
+                texts.append(ast.unparse(node))
+        elif isinstance(node, ast.Call) and node.func in added:
+            # `app.middleware("http")(check)`: here, or in a module of the project
+            texts += [text for given in node.args for text in _texts_of(module, given)]
     # CORS names the Authorization header, and lets everybody in.
     return any(_CREDENTIALS.search(text) for text in texts if "CORSMiddleware" not in text)
+
+
+def _texts_of(module: Module, named: ast.expr) -> list[str]:
+    """What a function's name stands for, as source."""
+    found = siblings.follow(module, named)
+    where, name = found or (module, named.id if isinstance(named, ast.Name) else "")
+    bound = where.names.bound.get(name, [])
+    return [ast.unparse(node) for node in bound if isinstance(node, ast.stmt)]
 
 
 def _constructor_cors(module: Module, app: App) -> list[int]:

@@ -256,14 +256,21 @@ def refuse_other_ways(module: Module) -> None:
             _refuse_outer_app(module, node)
         if _is_transport(origin):
             raise Refused(_by_hand(module, node))
+
+
+def refuse_client(module: Module) -> None:
+    """Raises Refused where the file talks to Scalekit, and not as the published recipe does."""
+    for node in ast.walk(module.tree):
+        origin = module.names.called(node) or ""
         if origin.startswith("scalekit.") and origin.endswith("ScalekitClient"):
             raise Refused(
                 Reason(
                     "recipe-present",
-                    "This file already talks to Scalekit by itself (ScalekitClient).",
-                    "Remove the hand-written middleware, its client and its metadata route, and "
-                    "run apply again.",
-                    node.lineno,
+                    "This file talks to Scalekit by itself (ScalekitClient), and not in a "
+                    "middleware as the published recipe has it.",
+                    "Remove the hand-written check, its client and its metadata route, and run "
+                    "apply again.",
+                    getattr(node, "lineno", None),
                 )
             )
 
