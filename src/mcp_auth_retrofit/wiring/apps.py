@@ -7,7 +7,8 @@ from functools import lru_cache
 
 from mcp_auth_retrofit.results import Reason, Refused
 from mcp_auth_retrofit.wiring import siblings
-from mcp_auth_retrofit.wiring.bindings import Function, Scope
+from mcp_auth_retrofit.wiring.bindings import Function, Scope, assigned_in
+from mcp_auth_retrofit.wiring.handed import local_names
 from mcp_auth_retrofit.wiring.model import App
 from mcp_auth_retrofit.wiring.names import (
     FASTAPI,
@@ -16,6 +17,7 @@ from mcp_auth_retrofit.wiring.names import (
     argument,
     dotted,
     imports_of,
+    is_main_guard,
 )
 from mcp_auth_retrofit.wiring.places import Place, all_blocks, on_the_way, statements_of
 from mcp_auth_retrofit.wiring.proof import meanings, prove
@@ -158,8 +160,10 @@ def _home(module: Module, made: _Made) -> Place:
     depth = max((len(p) for p, holder in around if holder in made.functions), default=0)
     while True:
         statements = statements_of(module.tree, made.place[:depth])
-        mentioning = [s for s in statements if _mentions(s, made.name)]
         inner = around[depth][1] if depth < len(around) - 1 else None
+        mentioning = [
+            s for s in statements if _mentions(s, made.name) and (s is inner or not _serves_only(s))
+        ]
         if inner is None or mentioning != [inner] or made.place[depth + 1][0] != "body":
             return made.place[:depth]
         body = dict(all_blocks(inner)).get("body", [])
@@ -169,8 +173,20 @@ def _home(module: Module, made: _Made) -> Place:
         depth += 1
 
 
+def _serves_only(statement: ast.stmt) -> bool:
+    """`if __name__ == "__main__":` or `return app`: behind all that is done to the app."""
+    returns = isinstance(statement, ast.Return) and dotted(statement.value) is not None
+    return returns or is_main_guard(statement)
+
+
 def _mentions(node: ast.AST, name: str | None) -> bool:
-    return any(dotted(inner) == name for inner in ast.walk(node))
+    """Whether a node reads or binds the app, not a parameter or local that is called the same."""
+    if dotted(node) == name:
+        return True
+    inside: Iterator[ast.AST] = ast.iter_child_nodes(node)
+    if isinstance(node, Function) and name in local_names(node):
+        inside = iter([*node.decorator_list, *ast.iter_child_nodes(node.args)])
+    return any(_mentions(child, name) for child in inside)
 
 
 def makes_app(module: Module, call: ast.Call) -> bool:
@@ -294,6 +310,16 @@ def _conversions(module: Module) -> list[ast.Call]:
     return [c for c in calls if (module.names.called(c) or "").endswith(".FastApiMCP")]
 
 
+def _elsewhere(module: Module, node: ast.AST, name: str, group: Sequence[_Made]) -> bool:
+    """Whether a node stands in a function, none of the group's, with an app of its own by that
+    name. What a function is handed under it may well be the group's.
+    """
+    functions = [f for f in ast.walk(module.tree) if isinstance(f, Function)]
+    own = {made.functions[-1] for made in group if made.functions}
+    around = [f for f in functions if name in assigned_in(f) and node in ast.walk(f)]
+    return bool(around) and around[-1] not in own
+
+
 def _mounts_mcp(module: Module, group: Sequence[_Made]) -> bool:
     name = group[0].name
     if name and any(dotted(argument(c, 0, "fastapi")) == name for c in _conversions(module)):
@@ -301,7 +327,7 @@ def _mounts_mcp(module: Module, group: Sequence[_Made]) -> bool:
     for node in ast.walk(module.tree):
         match node:
             case ast.Call(func=ast.Attribute(value=owner, attr="mount")) if (
-                dotted(owner) == group[0].name
+                name and dotted(owner) == name and not _elsewhere(module, node, name, group)
             ):
                 scope = Scope(module, group[-1].functions)
                 mounted = argument(node, 1, "app")

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from mcp_auth_retrofit.wiring.names import Module, dotted
+from mcp_auth_retrofit.wiring.names import Module, dotted, imports_of
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 Value = ast.AST | None
@@ -147,6 +147,19 @@ def _globals(tree: ast.Module) -> dict[str, list[_Binding]]:
                 for name in node.names if isinstance(node, ast.Global) else ():
                     table.setdefault(name, []).extend(_table(function).get(name, []))
     return table
+
+
+@lru_cache(maxsize=512)
+def assigned_in(function: Function) -> frozenset[str]:
+    """The names that a function itself assigns or imports, its parameters not among them."""
+    found: set[str] = set()
+    for node in own_nodes(function.body):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            found.add(node.id)
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            found |= {name for name, _ in imports_of(node)}
+    shared = (node.names for node in own_nodes(function.body) if isinstance(node, ast.Global))
+    return frozenset(found.difference(*shared))
 
 
 def own_nodes(body: Sequence[ast.AST]) -> Iterator[ast.AST]:
