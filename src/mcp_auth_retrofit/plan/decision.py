@@ -104,7 +104,10 @@ class Decision:
         mount = self.chosen.mount
         if mount is None or self.spot.moves or mount.listed is not None:
             return self.spot.place
-        return mount.at[: len(self.entry.app.block) + 1]
+        block, index = self.entry.app.block, mount.at[len(self.entry.app.block)][1]
+        if index == self.entry.size:  # mounted by the lifespan, when all of the block has run
+            index = min((stop.index for stop in self.entry.stops), default=index)
+        return (*block, ("body", index))
 
     @property
     def mount_path(self) -> str:

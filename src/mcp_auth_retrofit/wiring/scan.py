@@ -143,7 +143,7 @@ def _at_start(seen: Scan, owners: set[str], end: int) -> None:
         names = {parameter.arg for parameter in function.args.args[:1]}
         names |= owners - local_names(function)
         place = (*seen.block, ("body", end))
-        frame = _Frame(place, names, seen.module, 1, given, (function,))
+        frame = _Frame(place, names, seen.module, 1, given, _around(seen, function))
         before = len(seen.registrations)
         for statement in function.body:
             _inner(seen, statement, frame)
@@ -248,17 +248,27 @@ def _call(seen: Scan, call: ast.Call, statement: ast.stmt, frame: _Frame) -> Non
     if body is not None and frame.depth < _DEPTH:
         module, function = body
         owners = parameters(function, call, frame.owners)
-        if module is frame.module and not seen.app.functions and not handed:
+        around = _around(seen, function) if module is seen.module else (function,)
+        if module is frame.module and not handed and around[:-1] == seen.app.functions:
             owners |= frame.owners - local_names(function)
         if (dotted(call.func) or "").startswith("self."):
             owners |= {owner for owner in frame.owners if owner.startswith("self.")}
         if owners:
             at = frame.at or call
-            inner = _Frame(frame.place, owners, module, frame.depth + 1, at, (function,))
+            inner = _Frame(frame.place, owners, module, frame.depth + 1, at, around)
             for inside in function.body:
                 _inner(seen, inside, inner)
     elif handed and not is_harmless(call, frame.module):
         seen.registrations.append(_opaque(call, frame))
+
+
+def _around(seen: Scan, function: Function) -> tuple[Function, ...]:
+    """A function of the file behind those that it stands in, when these are the app's own."""
+    factory = seen.app.function
+    inside = factory is not None and any(
+        getattr(inner, "body", None) is function.body for inner in ast.walk(factory)
+    )
+    return (*seen.app.functions, function) if inside else (function,)
 
 
 def _inner(seen: Scan, statement: ast.stmt, frame: _Frame) -> None:
