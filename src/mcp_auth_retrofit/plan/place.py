@@ -7,8 +7,9 @@ from mcp_auth_retrofit.options import Options
 from mcp_auth_retrofit.plan.server import Chosen, stands_before_app
 from mcp_auth_retrofit.plan.uses import rebound_at
 from mcp_auth_retrofit.results import Reason, Refused
+from mcp_auth_retrofit.wiring.mcp import bound_within
 from mcp_auth_retrofit.wiring.model import Entrypoint, Mount, Registration
-from mcp_auth_retrofit.wiring.names import argument
+from mcp_auth_retrofit.wiring.names import argument, dotted
 from mcp_auth_retrofit.wiring.order import (
     Standing,
     buried,
@@ -120,6 +121,7 @@ def _spot_of(entry: Entrypoint, chosen: Chosen, mount: Mount, prefix: str, stand
         return stays  # nothing dies of it
     if stand.limit < here:
         _refuse_late(entry, chosen, stand.limit, stand.fence)
+    _refuse_names_between(entry, mount, here, stand)
     target = (*block, ("body", stand.limit))
     return Spot(prefix, target, moves=True, opened=tuple(opened))
 
@@ -148,6 +150,9 @@ def _refuse_unreachable(entry: Entrypoint, mount: Mount) -> None:
 def _refuse_unreadable_block(entry: Entrypoint, mount: Mount) -> None:
     """A mount may stand in an indented block that runs once; new lines go in front of it there."""
     around = list(on_the_way(entry.tree, mount.place))
+    making = entry.app.place
+    if len(mount.place) > len(making) and mount.place[: len(making)] == making:
+        raise Refused(_in_block(mount))  # in front of that statement there is no app yet
     holder: ast.stmt | None = None
     for depth, (place, statement) in enumerate(around):
         one_line = holder is not None and statement.lineno == holder.lineno
@@ -188,6 +193,28 @@ def _refuse_late(entry: Entrypoint, chosen: Chosen, limit: int, fence: Registrat
             mcp_app.line if mcp_app else server.line if server else None,
         )
     )
+
+
+def _refuse_names_between(entry: Entrypoint, mount: Mount, here: int, stand: Standing) -> None:
+    """What is moved must read the same names where it goes: `if ENABLED:`, a path's constant."""
+    moved = entry.statements[here]
+    read = {dotted(node) for node in ast.walk(moved)} - {None, mount.mcp_app, mount.owner}
+    passed = entry.statements[min(here, stand.limit) : max(here, stand.limit)]
+    for statement in passed:
+        imports = isinstance(statement, ast.Import | ast.ImportFrom)
+        if statement is moved or (imports and stand.limit > here):
+            continue
+        names = read & bound_within(statement)
+        if names:
+            raise Refused(
+                Reason(
+                    "mcp-made-late" if stand.limit < here else "mount-name-rebound",
+                    f"The MCP mount has to move past line {statement.lineno}, which binds "
+                    f"`{min(names, key=str)}`, and the mount reads that name.",
+                    "Bind it once, above FastAPI(...), and run apply again.",
+                    mount.line,
+                )
+            )
 
 
 def _in_block(mount: Mount) -> Reason:

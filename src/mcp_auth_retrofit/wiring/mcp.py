@@ -65,6 +65,12 @@ def bound_by(statement: ast.stmt) -> Iterator[str]:
                 yield name
 
 
+def bound_within(statement: ast.stmt) -> set[str]:
+    """The dotted names that a statement binds, those of the blocks inside it too."""
+    every = (node for node in own_nodes([statement]) if isinstance(node, ast.stmt))
+    return {name for node in every for name in bound_by(node)}
+
+
 def find_servers(module: Module, app: App, wanted: str | None) -> list[Server]:
     """`mcp = FastMCP(...)`, also imported or through a function that returns one.
 
