@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 import libcst as cst
 
+from mcp_auth_retrofit.results import Reason, Refused
+
 Statement = cst.BaseStatement | cst.BaseSmallStatement
 
 
@@ -77,7 +79,7 @@ def comments_in(node: cst.CSTNode) -> list[str]:
 def suite_of(statement: Statement, name: str) -> cst.IndentedBlock:
     """The block of a compound statement that `ast` calls `name`.
 
-    Raises TypeError for an `elif` and for a suite on the line of its head (`if x: y`): no block.
+    Raises Refused for an `elif` and for a suite on the line of its head (`else: y`): no block.
     """
     holder: cst.CSTNode = statement
     if name == "orelse":
@@ -92,7 +94,13 @@ def suite_of(statement: Statement, name: str) -> cst.IndentedBlock:
         # `elif` is an `if` in an `else` for ast, and has no block of its own in LibCST.
         suite = None
     if not isinstance(suite, cst.IndentedBlock):
-        raise TypeError(f"no indented block {name!r}")
+        raise Refused(
+            Reason(
+                "mount-in-block",
+                "What would have to change stands on one line with its `if`, `else` or `try`.",
+                "Put it on a line of its own, and run apply again.",
+            )
+        )
     return suite
 
 
