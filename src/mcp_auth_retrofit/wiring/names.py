@@ -134,9 +134,10 @@ class Names:
                 continue
             if origin in origins:
                 return local
-            for wanted in sorted(origins):
-                if wanted.startswith(origin + "."):
-                    return local + wanted[len(origin) :]
+            # A module inside the imported one need not be there: what is in it is imported anew.
+            named = [name for name in sorted(origins) if name.rpartition(".")[0] == origin]
+            if named:
+                return f"{local}.{named[0].rpartition('.')[2]}"
         return None
 
 
