@@ -8,6 +8,15 @@ from harness.warm import Warm
 from mcp_auth_retrofit.verify.standin import Standin
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The tests' own options."""
+    parser.addoption(
+        "--all-spellings",
+        action="store_true",
+        help="hold every spelling of every case to the laws, and boot it",
+    )
+
+
 @pytest.fixture(scope="session")
 def warm() -> Iterator[Warm]:
     """A process that has imported the libraries; `launch=warm.launch` makes `boot` cheap."""

@@ -65,6 +65,8 @@ class Case:
     """The code of the refusal."""
     error: str | None = None
     """The code of the error, for a file that is not Python."""
+    text: bytes | None = None
+    """The entrypoint in another spelling (see `harness.spellings`) than before.py has."""
 
     @property
     def folder(self) -> Path:
@@ -74,7 +76,7 @@ class Case:
     @property
     def before(self) -> bytes:
         """The entrypoint as it is found."""
-        return (self.folder / "before.py").read_bytes()
+        return self.text or (self.folder / "before.py").read_bytes()
 
     @property
     def golden(self) -> Path:

@@ -7,6 +7,7 @@ import pytest
 
 from harness.cases import BOOTED, REWRITES, Case
 from harness.observing import Observation, observe
+from harness.rewriting import Rewrite
 from harness.warm import Warm
 from laws.conftest import Rewritten
 from mcp_auth_retrofit.verify.boot import CouldNotBoot
@@ -24,8 +25,17 @@ def test_only_what_needs_another_library_is_not_booted() -> None:
 def test_before_and_after(
     case: Case, rewritten: Rewritten, warm: Warm, standin: Standin, tmp_path: Path
 ) -> None:
-    result = rewritten(case)
-    result.written(tmp_path / "after")
+    before_and_after(rewritten(case), warm, standin, tmp_path)
+
+
+def before_and_after(
+    result: Rewrite, warm: Warm, standin: Standin, folder: Path
+) -> Observation | None:
+    """Serve a project as it is, and with all written, in `folder`; what it was like before, or
+    None where it does not start. Raises AssertionError for anything that is not as it was.
+    """
+    case = result.case
+    result.written(folder / "after")
     token = standin.token()
     foreign = standin.token(aud="https://elsewhere.example/mcp")
 
@@ -41,7 +51,7 @@ def test_before_and_after(
     def settings(url: str) -> dict[str, str]:
         return standin.settings(url + case.mcp)
 
-    with observe(case, tmp_path / "after", warm.launch, settings) as after:
+    with observe(case, folder / "after", warm.launch, settings) as after:
         after.ask(case.probes)
         after.ask([*case.opens, *case.locks], token)
         locked = [after.one(method, path, {}) for method, path in case.locks]
@@ -71,12 +81,13 @@ def test_before_and_after(
     assert [after.answers[probe].status for probe in case.opens] == [200] * len(case.opens)
     if before is None:
         assert {answer.status for answer in after.answers.values()} <= {200}
-        return
+        return None
     assert before.events == after.events
     assert failed(compared(case, before, after)) == []
     assert {before.answers[probe].status for probe in case.opens} <= {404, 405, 401, 400}
     assert without_health(after.openapi, before.openapi) == before.openapi
     assert set(result.result.opened) >= {path for _, path in case.opens}
+    return before
 
 
 def failed(checks: list[Check]) -> list[str]:
