@@ -133,3 +133,39 @@ def test_the_readme_names_every_rule() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     for rule in all_rules():
         assert f"| `{rule.code}` | {rule.name} |" in text
+
+
+def codes() -> set[str]:
+    """Every code that a refusal in the source has."""
+    found: set[str] = set()
+    for path in (ROOT / "src").rglob("*.py"):
+        if path.parent.name not in ("wiring", "plan") and path.stem not in ("helper", "apply"):
+            continue
+        for node in ast.walk(ast.parse(path.read_bytes())):
+            match node:
+                case ast.Call(func=ast.Name(id="Reason"), args=[ast.Constant(value=str(code)), *_]):
+                    found.add(code)
+                case ast.Call(
+                    func=ast.Name(id="_refusal"), args=[ast.Constant(value=str(kind)), *_]
+                ):
+                    found.add(f"fastapi-mcp-{kind}")
+                case ast.Tuple(elts=[ast.Constant(value=str(code)), _]) if code.startswith("app-"):
+                    found.add(code)
+    return found - {"", "internal"}
+
+
+def test_every_refusal_has_its_way_out_on_the_page() -> None:
+    page = (ROOT / "docs" / "forms.md").read_text(encoding="utf-8")
+    assert len(codes()) > 50
+    assert sorted(code for code in codes() if f"`{code}`" not in page) == []
+
+
+def test_every_case_that_the_page_names_is_there() -> None:
+    page = (ROOT / "docs" / "forms.md").read_text(encoding="utf-8")
+    table = page.partition("## What is rewritten")[2].partition("## How it stands")[0]
+    rows = [line.rsplit("|", 2)[1] for line in table.splitlines() if line.startswith("| ")][1:]
+    named = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
+    assert len(named) > 50
+    assert (
+        sorted(n for n in named if not (ROOT / "tests/fixtures" / n / "before.py").exists()) == []
+    )

@@ -20,7 +20,8 @@ def decide_lifespan(decisions: Sequence[Decision]) -> None:
         if life.assigned and not entry.ours.settings_lifespan:
             _wrap(first, None)
         return
-    _refuse_unclear(missing[0])
+    if any(decision.chosen.family == "official" for decision in missing):
+        _refuse_unclear(missing[0])
     if life.handlers and life.value is not None:
         first.plan.warnings.append(
             Caution(

@@ -31,6 +31,8 @@ class Names:
         self.imported: dict[str, str] = {}
         self.bound: dict[str, list[ast.AST]] = {}
         self.taken: set[str] = set()
+        self.attributes: set[str] = set()
+        """What follows a dot anywhere."""
         self.strings: dict[str, str] = {}
         self.parameters: set[str] = set()
         self.lines: dict[str, int] = {}
@@ -39,6 +41,8 @@ class Names:
         """Imports that only the type checker or a single function sees."""
         typing_only, local = _narrow_imports(tree)
         for node in ast.walk(tree):
+            if isinstance(node, ast.Attribute):
+                self.attributes.add(node.attr)
             self._note(node, typing_only=id(node) in typing_only, local=id(node) in local)
         self._forget_absent(tree)
         for statement in tree.body:

@@ -167,16 +167,12 @@ def _may_have_handlers(module: Module) -> bool:
 
     They run unless `lifespan=` is given; what is found too much costs a plainer spelling alone.
     """
-    trees = [module.tree]
+    names = [module.names]
     for origin in module.names.imported.values():
         found = siblings.find(module.path, origin) or siblings.find(module.path, f"{origin}.")
         other = siblings.parse(found[0]) if found else None
-        trees += [other.tree] if other else []
-    return any(
-        isinstance(node, ast.Attribute) and node.attr in _EVENTS
-        for tree in trees
-        for node in ast.walk(tree)
-    )
+        names += [other.names] if other else []
+    return any(_EVENTS & one.attributes for one in names)
 
 
 def _ours(module: Module, seen: Scan) -> Ours:

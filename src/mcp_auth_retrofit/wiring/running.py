@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import TypeGuard
 
 from mcp_auth_retrofit.wiring import siblings
@@ -48,9 +49,11 @@ def _server(served: Served) -> ast.expr | None:
     return served.call.func.value if isinstance(served.call.func, ast.Attribute) else None
 
 
-def _entered(entry: Entrypoint) -> Iterator[tuple[Scope, ast.Attribute]]:
-    for scope, text in _texts(entry):
-        yield from _read(scope, text, 0)
+@lru_cache(maxsize=8)
+def _entered(entry: Entrypoint) -> tuple[tuple[Scope, ast.Attribute], ...]:
+    seen: set[ast.AST] = set()
+    texts = _texts(entry)
+    return tuple(pair for scope, text in texts for pair in _read(scope, text, 0, seen))
 
 
 def _texts(entry: Entrypoint) -> Iterator[tuple[Scope, ast.AST]]:
@@ -64,8 +67,13 @@ def _texts(entry: Entrypoint) -> Iterator[tuple[Scope, ast.AST]]:
         yield setting.scope, setting.statement.value
 
 
-def _read(scope: Scope, text: ast.AST, depth: int) -> Iterator[tuple[Scope, ast.Attribute]]:
+def _read(
+    scope: Scope, text: ast.AST, depth: int, seen: set[ast.AST]
+) -> Iterator[tuple[Scope, ast.Attribute]]:
     """What a text enters, also in the functions of the project that it names or calls."""
+    if text in seen:
+        return
+    seen.add(text)
     told = {id(inner) for call in ast.walk(text) if _tells(call) for inner in ast.walk(call)}
     for node in ast.walk(text):
         if id(node) in told:
@@ -76,7 +84,7 @@ def _read(scope: Scope, text: ast.AST, depth: int) -> Iterator[tuple[Scope, ast.
             yield scope, node.value
         elif isinstance(node, ast.Name | ast.Attribute) and depth < _DEPTH:
             for inside, meant in _behind(scope, node):
-                yield from _read(inside, meant, depth + 1)
+                yield from _read(inside, meant, depth + 1, seen)
 
 
 def _is_manager(node: ast.expr) -> TypeGuard[ast.Attribute]:
@@ -101,5 +109,6 @@ def _behind(scope: Scope, node: ast.Name | ast.Attribute) -> Iterator[tuple[Scop
 
 def _tells(node: ast.AST) -> bool:
     """A call that prints or logs what it is given, and enters nothing."""
-    name = ast.unparse(node.func).rpartition(".")[2] if isinstance(node, ast.Call) else ""
+    called = node.func if isinstance(node, ast.Call) else None
+    name = called.attr if isinstance(called, ast.Attribute) else dotted(called)
     return name in {"print", "debug", "info", "warning", "error", "exception"}
