@@ -60,9 +60,10 @@ def find_recipe(module: Module, app: App) -> Recipe | None:
     removed = [statement]
     routes = [s for s in statements if _is_metadata(module, app, s)]
     removed += routes
-    removed += [s for s in module.tree.body if _is_client(module, s)]
+    lines = [*dict.fromkeys([*module.tree.body, *statements])]  # all of it may be in a factory
+    removed += [s for s in lines if _is_client(module, s)]
     if own and function not in removed:
-        removed += [s for s in module.tree.body if s is function or _holds(s, function)]
+        removed += [s for s in lines if s is function or _holds(s, function)]
     whole_app = _has_routes_of_its_own(app, statements, routes, module)
     if not whole_app:
         removed += [s for s in statements if _is_cors(module, app, s)]
@@ -70,7 +71,7 @@ def find_recipe(module: Module, app: App) -> Recipe | None:
     return Recipe(
         statement.lineno,
         tuple((at[s], s) for s in dict.fromkeys(removed)),
-        left_over(module, removed),
+        left_over(module, removed, lines),
         exempt(where, function),
         any(isinstance(n, ast.keyword) and n.arg == "required_scopes" for n in ast.walk(function)),
         whole_app,

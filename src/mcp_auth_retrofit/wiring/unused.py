@@ -21,8 +21,8 @@ class Left:
     """Of an import statement, the names that go."""
 
 
-def left_over(module: Module, removed: Sequence[ast.stmt]) -> Left:
-    """What only the removed statements used, and what only that used, and so on.
+def left_over(module: Module, removed: Sequence[ast.stmt], lines: Sequence[ast.stmt]) -> Left:
+    """What of some lines only the removed statements used, and what only that used, and so on.
 
     A constant goes when working it out does nothing but read: settings, numbers, texts.
     """
@@ -31,7 +31,7 @@ def left_over(module: Module, removed: Sequence[ast.stmt]) -> Left:
         used, touched = _used(module.tree, gone), _names(gone)
         more = [
             statement
-            for statement in module.tree.body
+            for statement in lines
             if statement not in gone
             and isinstance(statement, ast.Assign)
             and _is_plain(statement.value)
@@ -42,7 +42,7 @@ def left_over(module: Module, removed: Sequence[ast.stmt]) -> Left:
         gone += more
     constants = tuple((at[s], s) for s in gone if s not in removed)
     imports = []
-    for statement in module.tree.body:
+    for statement in lines:
         if isinstance(statement, ast.Import | ast.ImportFrom):
             names = tuple(n for n, _ in imports_of(statement) if n in touched and n not in used)
             if names and getattr(statement, "module", "") != "__future__":
