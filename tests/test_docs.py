@@ -145,6 +145,9 @@ def codes() -> set[str]:
             match node:
                 case ast.Call(func=ast.Name(id="Reason"), args=[ast.Constant(value=str(code)), *_]):
                     found.add(code)
+                case ast.Call(func=ast.Name(id="Reason"), args=[ast.IfExp() as either, *_]):
+                    parts = (either.body, either.orelse)
+                    found |= {str(p.value) for p in parts if isinstance(p, ast.Constant)}
                 case ast.Call(
                     func=ast.Name(id="_refusal"), args=[ast.Constant(value=str(kind)), *_]
                 ):
