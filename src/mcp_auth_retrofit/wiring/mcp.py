@@ -18,7 +18,7 @@ from mcp_auth_retrofit.wiring.names import blocks as inner_blocks
 from mcp_auth_retrofit.wiring.places import Place, on_the_way
 from mcp_auth_retrofit.wiring.proof import SERVES, Served, prove, prove_server, told_server
 from mcp_auth_retrofit.wiring.routers import target
-from mcp_auth_retrofit.wiring.scan import Mounting, Scan
+from mcp_auth_retrofit.wiring.scanned import Mounting, Scan
 
 
 def visible(module: Module, app: App) -> Iterator[tuple[ast.stmt, Place]]:

@@ -14,16 +14,13 @@ from mcp_auth_retrofit.wiring.mcp import (
 )
 from mcp_auth_retrofit.wiring.model import App, Entrypoint, Lifespan, Ours
 from mcp_auth_retrofit.wiring.names import GUARD, Module, Names, argument, is_helper
+from mcp_auth_retrofit.wiring.other_ways import refuse_client, refuse_other_ways
 from mcp_auth_retrofit.wiring.places import Place, statements_of
 from mcp_auth_retrofit.wiring.recipe import Recipe, find_recipe
-from mcp_auth_retrofit.wiring.refusals import (
-    refuse_client,
-    refuse_other_ways,
-    refuse_own_metadata,
-    refuse_unproved_mounts,
-)
+from mcp_auth_retrofit.wiring.refusals import refuse_own_metadata, refuse_unproved_mounts
 from mcp_auth_retrofit.wiring.routers import is_name
-from mcp_auth_retrofit.wiring.scan import Scan, scan
+from mcp_auth_retrofit.wiring.scan import scan
+from mcp_auth_retrofit.wiring.scanned import Scan
 
 
 def read(

@@ -9,15 +9,15 @@ from mcp_auth_retrofit.wiring.bindings import Scope, given
 from mcp_auth_retrofit.wiring.model import Entrypoint, Mount
 from mcp_auth_retrofit.wiring.names import (
     FASTAPI,
-    FASTMCP,
     HELPER,
     Module,
     argument,
     dotted,
     has_keyword,
 )
+from mcp_auth_retrofit.wiring.other_ways import has_own_guard, is_transport
 from mcp_auth_retrofit.wiring.proof import SERVES, meanings, prove
-from mcp_auth_retrofit.wiring.scan import Mounting, Scan
+from mcp_auth_retrofit.wiring.scanned import Mounting, Scan
 
 _METADATA = "/.well-known/oauth-protected-resource"
 _CREDENTIALS = re.compile(r"auth|jwt|token|api[-_]?key|credential|bearer", re.IGNORECASE)
@@ -30,7 +30,7 @@ def refuse_unproved_mounts(module: Module, seen: Scan, entry: Entrypoint) -> Non
         if mount.wrapped:
             _refuse_wrapper(module, mount)
         if mount.served is not None and mount.served.server.auth:
-            raise Refused(_has_own_guard(mount.line))
+            raise Refused(has_own_guard(mount.line))
     for mounting in seen.mounts:
         if mounting.call not in proved:
             _refuse_lookalike(module, mounting)
@@ -41,7 +41,7 @@ def refuse_unproved_mounts(module: Module, seen: Scan, entry: Entrypoint) -> Non
     _refuse_hidden_lifespan(module, entry)
     for server in entry.servers:
         if server.auth:
-            raise Refused(_has_own_guard(server.line))
+            raise Refused(has_own_guard(server.line))
 
 
 def refuse_own_metadata(entry: Entrypoint) -> None:
@@ -63,7 +63,7 @@ def _refuse_lookalike(module: Module, mounting: Mounting) -> None:
         return
     scope = Scope(mounting.module, mounting.functions)
     if mounting.module is not module:
-        by_hand = any(map(_is_transport, mounting.module.names.imported.values()))
+        by_hand = any(map(is_transport, mounting.module.names.imported.values()))
         if by_hand or prove(scope, mounted) is not None:
             raise Refused(_in_other_module(mounting))
         return
@@ -240,85 +240,5 @@ def mount_in_loop(line: int) -> Reason:
         "mount-in-loop",
         "MCP is mounted in a loop: several servers, or one under several paths.",
         "Write the mounts out one by one.",
-        line,
-    )
-
-
-def refuse_other_ways(module: Module) -> None:
-    """Raises Refused where MCP is served, or guarded, in a way this file can't show us whole."""
-    for node in ast.walk(module.tree):
-        if not isinstance(node, ast.Call):
-            continue
-        origin = module.names.called(node) or ""
-        if origin in FASTMCP and has_keyword(node, "auth"):
-            raise Refused(_has_own_guard(node.lineno))
-        if origin == "starlette.applications.Starlette":
-            _refuse_outer_app(module, node)
-        if _is_transport(origin):
-            raise Refused(_by_hand(module, node))
-
-
-def refuse_client(module: Module) -> None:
-    """Raises Refused where the file talks to Scalekit, and not as the published recipe does."""
-    for node in ast.walk(module.tree):
-        origin = module.names.called(node) or ""
-        if origin.startswith("scalekit.") and origin.endswith("ScalekitClient"):
-            raise Refused(
-                Reason(
-                    "recipe-present",
-                    "This file talks to Scalekit by itself (ScalekitClient), and not in a "
-                    "middleware as the published recipe has it.",
-                    "Remove the hand-written check, its client and its metadata route, and run "
-                    "apply again.",
-                    getattr(node, "lineno", None),
-                )
-            )
-
-
-def _is_transport(origin: str) -> bool:
-    """`mcp.server.sse.SseServerTransport` and its kin: MCP wired by hand."""
-    module, _, name = origin.rpartition(".")
-    return module.startswith("mcp.server.") and name in (
-        "SseServerTransport",
-        "StreamableHTTPServerTransport",
-        "StreamableHTTPSessionManager",
-    )
-
-
-def _by_hand(module: Module, call: ast.Call) -> Reason:
-    name = (module.names.called(call) or "").rpartition(".")[2]
-    return Reason(
-        "low-level-transport",
-        f"MCP is wired by hand here, with `{name}`: which paths lead to it can't be told.",
-        "Serve the tools with FastMCP and mount its http_app(), or put "
-        "ScalekitAuthMiddleware(...) around each ASGI app that answers for MCP.",
-        call.lineno,
-    )
-
-
-def _refuse_outer_app(module: Module, call: ast.Call) -> None:
-    """`Starlette(routes=[Mount("/mcp", mcp_app), Mount("/", api)])`: nothing of it is FastAPI's."""
-    routes = argument(call, 1, "routes")
-    for node in ast.walk(routes) if routes is not None else ():
-        named = module.names.called(node) or ""
-        if named.endswith(".Mount") and isinstance(node, ast.Call):
-            mounted = argument(node, 1, "app")
-            if prove(Scope(module), mounted) is not None:
-                raise Refused(
-                    Reason(
-                        "outer-starlette",
-                        "MCP is mounted by a Starlette app that stands around the FastAPI app.",
-                        'Mount it on the FastAPI app, app.mount("/mcp", mcp_app), serve that one '
-                        "and give it the lifespan, and run apply again.",
-                        node.lineno,
-                    )
-                )
-
-
-def _has_own_guard(line: int) -> Reason:
-    return Reason(
-        "guarded-otherwise",
-        "The server has its own guard: FastMCP(auth=...).",
-        "Keep that one, or take `auth=` away and run apply again.",
         line,
     )

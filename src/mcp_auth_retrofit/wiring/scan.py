@@ -2,7 +2,6 @@
 
 import ast
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 from mcp_auth_retrofit.wiring.bindings import Function, Scope
 from mcp_auth_retrofit.wiring.handed import (
@@ -17,7 +16,7 @@ from mcp_auth_retrofit.wiring.handed import (
     serves,
     verb_of,
 )
-from mcp_auth_retrofit.wiring.model import App, Kind, Registration, Setting, Stop
+from mcp_auth_retrofit.wiring.model import App, Registration, Setting, Stop
 from mcp_auth_retrofit.wiring.names import (
     GUARD,
     HELPER,
@@ -30,66 +29,17 @@ from mcp_auth_retrofit.wiring.names import (
 )
 from mcp_auth_retrofit.wiring.places import Place, places
 from mcp_auth_retrofit.wiring.routers import REGISTERS, registered, target, verb_on
+from mcp_auth_retrofit.wiring.scanned import (
+    Frame,
+    Mounting,
+    Scan,
+    listed_route,
+    registration,
+    routed,
+)
 
 _SERVES = frozenset({"run", "serve", "run_with", "mount_gradio_app"})
 _DEPTH = 4
-
-
-@dataclass(frozen=True, eq=False)
-class Mounting:
-    """One call of `app.mount(...)`, wherever it stands."""
-
-    call: ast.Call
-    place: Place
-    """Of its own statement, in its own module."""
-    at: Place
-    """Of the statement of the app's block that leads to it."""
-    owner: str
-    """The app's name there."""
-    module: Module
-    functions: tuple[Function, ...]
-    """The functions around it."""
-    listed: int | None = None
-    """It is the n-th `Mount(...)` in the constructor's `routes=`."""
-
-
-@dataclass
-class Scan:
-    """What was seen, in the order in which it happens."""
-
-    module: Module
-    app: App
-    registrations: list[Registration] = field(default_factory=list)
-    stops: list[Stop] = field(default_factory=list)
-    handlers: list[int] = field(default_factory=list)
-    assigned: list[Setting] = field(default_factory=list)
-    wrapped: list[Setting] = field(default_factory=list)
-    mounts: list[Mounting] = field(default_factory=list)
-    """Those in functions that the block calls, too."""
-    cors: list[int] = field(default_factory=list)
-    middleware: list[ast.Call] = field(default_factory=list)
-    ours: list[tuple[ast.Call, str, Place]] = field(default_factory=list)
-    """(call, name, place) of what this tool wrote earlier."""
-
-    @property
-    def block(self) -> Place:
-        """The app's block."""
-        return self.app.block
-
-
-@dataclass(frozen=True)
-class _Frame:
-    """Whose code is being walked: under which names it knows the app, and where it is called."""
-
-    place: Place
-    owners: set[str]
-    module: Module
-    depth: int = 0
-    """0 in the block itself; deeper inside functions that the block calls."""
-    at: ast.expr | None = None
-    """The block's own expression that led here; None in the block itself."""
-    functions: tuple[Function, ...] = ()
-    """The functions around the code."""
 
 
 def scan(module: Module, app: App, statements: list[ast.stmt]) -> Scan:
@@ -114,9 +64,9 @@ def _in_constructor(seen: Scan) -> None:
     routes = argument(seen.app.call, None, "routes")
     if routes is None or seen.app.indirect:
         return
-    frame = _Frame(seen.app.place, {seen.app.name}, seen.module, functions=seen.app.functions)
+    frame = Frame(seen.app.place, {seen.app.name}, seen.module, functions=seen.app.functions)
     if not isinstance(routes, ast.List | ast.Tuple):
-        seen.registrations.append(_registration("opaque", None, None, seen.app.call, frame))
+        seen.registrations.append(registration("opaque", None, None, seen.app.call, frame))
         return
     mounts = [
         call
@@ -125,7 +75,7 @@ def _in_constructor(seen: Scan) -> None:
     ]
     mounts.sort(key=lambda call: (call.lineno, call.col_offset))
     for route in routes.elts:
-        seen.registrations.append(_routed(route, frame))
+        seen.registrations.append(routed(route, frame))
         if isinstance(route, ast.Call) and route in mounts:
             place, number = seen.app.place, mounts.index(route)
             functions = seen.app.functions
@@ -143,7 +93,7 @@ def _at_start(seen: Scan, owners: set[str], end: int) -> None:
         names = {parameter.arg for parameter in function.args.args[:1]}
         names |= owners - local_names(function)
         place = (*seen.block, ("body", end))
-        frame = _Frame(place, names, seen.module, 1, given, _around(seen, function))
+        frame = Frame(place, names, seen.module, 1, given, _around(seen, function))
         before = len(seen.registrations)
         for statement in function.body:
             _inner(seen, statement, frame)
@@ -155,9 +105,9 @@ def _at_start(seen: Scan, owners: set[str], end: int) -> None:
 def _statement(seen: Scan, statement: ast.stmt, place: Place, owners: set[str]) -> None:
     functions = seen.app.functions
     _ends(seen, statement, place, owners)
-    _assigns(seen, statement, _Frame(place, owners, seen.module, functions=functions))
+    _assigns(seen, statement, Frame(place, owners, seen.module, functions=functions))
     for call in _own_calls(statement):
-        _call(seen, call, statement, _Frame(place, owners, seen.module, functions=functions))
+        _call(seen, call, statement, Frame(place, owners, seen.module, functions=functions))
     for name, inner in blocks(statement):
         for index, child in enumerate(inner):
             _statement(seen, child, (*place, (name, index)), owners)
@@ -213,7 +163,7 @@ def _stop(seen: Scan, place: Place, line: int, *, final: bool = True) -> None:
     seen.stops.append(Stop(place[depth][1], line, final and len(place) == depth + 1))
 
 
-def _assigns(seen: Scan, statement: ast.stmt, frame: _Frame) -> None:
+def _assigns(seen: Scan, statement: ast.stmt, frame: Frame) -> None:
     if not isinstance(statement, ast.Assign):
         return
     owners, names = frame.owners, frame.module.names
@@ -231,7 +181,7 @@ def _assigns(seen: Scan, statement: ast.stmt, frame: _Frame) -> None:
                 (seen.wrapped if ours else seen.assigned).append(setting)
 
 
-def _call(seen: Scan, call: ast.Call, statement: ast.stmt, frame: _Frame) -> None:
+def _call(seen: Scan, call: ast.Call, statement: ast.stmt, frame: Frame) -> None:
     verb = verb_on(frame.owners, call)
     if verb == "mount":
         _mount(seen, call, statement, frame)
@@ -255,7 +205,7 @@ def _call(seen: Scan, call: ast.Call, statement: ast.stmt, frame: _Frame) -> Non
             owners |= {owner for owner in frame.owners if owner.startswith("self.")}
         if owners:
             at = frame.at or call
-            inner = _Frame(frame.place, owners, module, frame.depth + 1, at, around)
+            inner = Frame(frame.place, owners, module, frame.depth + 1, at, around)
             for inside in function.body:
                 _inner(seen, inside, inner)
     elif handed and not is_harmless(call, frame.module):
@@ -271,7 +221,7 @@ def _around(seen: Scan, function: Function) -> tuple[Function, ...]:
     return (*seen.app.functions, function) if inside else (function,)
 
 
-def _inner(seen: Scan, statement: ast.stmt, frame: _Frame) -> None:
+def _inner(seen: Scan, statement: ast.stmt, frame: Frame) -> None:
     """The same walk inside a function that the block calls: everything happens at its call."""
     _assigns(seen, statement, frame)
     for call in _own_calls(statement):
@@ -281,10 +231,10 @@ def _inner(seen: Scan, statement: ast.stmt, frame: _Frame) -> None:
             _inner(seen, child, frame)
 
 
-def _verb_call(seen: Scan, call: ast.Call, verb: str, frame: _Frame) -> None:
+def _verb_call(seen: Scan, call: ast.Call, verb: str, frame: Frame) -> None:
     if verb in REGISTERS:
         for kind, path, methods in registered(call, verb, frame.module):
-            seen.registrations.append(_registration(kind, path, methods, call, frame))
+            seen.registrations.append(registration(kind, path, methods, call, frame))
     elif verb in ("on_event", "add_event_handler"):
         seen.handlers.append(call.lineno)
     elif verb == "add_middleware":
@@ -295,7 +245,7 @@ def _verb_call(seen: Scan, call: ast.Call, verb: str, frame: _Frame) -> None:
         seen.middleware.append(call)
 
 
-def _mount(seen: Scan, call: ast.Call, statement: ast.stmt, frame: _Frame) -> None:
+def _mount(seen: Scan, call: ast.Call, statement: ast.stmt, frame: Frame) -> None:
     owner = dotted(call.func) or ""
     owner = owner.removesuffix(".mount").removesuffix(".router")
     place = places(frame.module.tree)[statement]
@@ -307,7 +257,7 @@ def _is_cors(call: ast.Call, module: Module) -> bool:
     return (module.names.origin(given) or "").endswith(".CORSMiddleware")
 
 
-def _list_call(seen: Scan, call: ast.Call, frame: _Frame) -> bool:
+def _list_call(seen: Scan, call: ast.Call, frame: Frame) -> bool:
     """`app.router.on_startup.append(f)`, `app.router.routes.append(...)`, `app.routes.insert()`."""
     match call.func:
         case ast.Attribute(value=ast.Attribute(attr=held, value=owner)):
@@ -317,19 +267,12 @@ def _list_call(seen: Scan, call: ast.Call, frame: _Frame) -> bool:
                 elif held in ("on_startup", "on_shutdown"):
                     seen.handlers.append(call.lineno)
                 elif held == "routes":
-                    seen.registrations.append(_listed_route(call, frame))
+                    seen.registrations.append(listed_route(call, frame))
                 return True
     return False
 
 
-def _registration(
-    kind: Kind, path: str | None, methods: frozenset[str] | None, call: ast.Call, frame: _Frame
-) -> Registration:
-    shown = frame.at or call
-    return Registration(kind, path, methods, frame.place, shown.lineno, shown.col_offset, call)
-
-
-def _note_guard(seen: Scan, call: ast.Call, frame: _Frame) -> None:
+def _note_guard(seen: Scan, call: ast.Call, frame: Frame) -> None:
     """`app.user_middleware.append(Middleware(Guard, ...))`, where it always runs."""
     inner = call.args[-1] if call.args else None
     if not isinstance(inner, ast.Call) or verb_of(call) not in ("append", "insert"):
@@ -341,30 +284,7 @@ def _note_guard(seen: Scan, call: ast.Call, frame: _Frame) -> None:
         seen.ours.append((inner, GUARD, frame.place))
 
 
-def _listed_route(call: ast.Call, frame: _Frame) -> Registration:
-    """What `app.router.routes.append(Mount("/a", ...))` registers."""
-    given = call.args[-1] if call.args else None
-    if given is None or getattr(call.func, "attr", "") != "append":
-        return _registration("opaque", None, None, call, frame)
-    return _routed(given, frame, call)
-
-
-def _routed(route: ast.expr, frame: _Frame, by: ast.Call | None = None) -> Registration:
-    """What a Starlette route object is, in a list or where a call puts it into one."""
-    kinds: dict[str, Kind] = {"Mount": "mount", "Route": "route", "WebSocketRoute": "websocket"}
-    kind = kinds.get((frame.module.names.called(route) or "").rpartition(".")[2], "opaque")
-    shown = by or (route if isinstance(route, ast.Call) else None)
-    path = None
-    if isinstance(route, ast.Call) and kind != "opaque":
-        path = frame.module.names.text(argument(route, 0, "path"))
-    if path is None or shown is None:
-        kind, path = "opaque", None
-    path = path.rstrip("/") if path is not None and kind == "mount" else path
-    shown = shown or ast.copy_location(ast.Call(route, [], []), route)
-    return _registration(kind, path, None, shown, frame)
-
-
-def _our_call(seen: Scan, call: ast.Call, statement: ast.stmt, frame: _Frame) -> bool:
+def _our_call(seen: Scan, call: ast.Call, statement: ast.stmt, frame: Frame) -> bool:
     """What an earlier run wrote is ours: it stands in nobody's way."""
     for expression, is_guard in ((call.func, False), (argument(call, 0, "cls"), True)):
         holder, _, name = (frame.module.names.origin(expression) or "").rpartition(".")
@@ -377,9 +297,9 @@ def _our_call(seen: Scan, call: ast.Call, statement: ast.stmt, frame: _Frame) ->
     return False
 
 
-def _opaque(call: ast.Call, frame: _Frame) -> Registration:
+def _opaque(call: ast.Call, frame: Frame) -> Registration:
     if verb_of(call) == "mount_gradio_app":
         path = frame.module.names.text(argument(call, 2, "path"))
         if path is not None:
-            return _registration("mount", path.rstrip("/"), None, call, frame)
-    return _registration("opaque", None, None, call, frame)
+            return registration("mount", path.rstrip("/"), None, call, frame)
+    return registration("opaque", None, None, call, frame)

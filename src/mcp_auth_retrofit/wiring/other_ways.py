@@ -1,0 +1,89 @@
+"""MCP served, or guarded, in a way that an entrypoint can't show whole: each refused by itself."""
+
+import ast
+
+from mcp_auth_retrofit.results import Reason, Refused
+from mcp_auth_retrofit.wiring.bindings import Scope
+from mcp_auth_retrofit.wiring.names import FASTMCP, Module, argument, has_keyword
+from mcp_auth_retrofit.wiring.proof import prove
+
+
+def refuse_other_ways(module: Module) -> None:
+    """Raises Refused where MCP is served, or guarded, in a way this file can't show us whole."""
+    for node in ast.walk(module.tree):
+        if not isinstance(node, ast.Call):
+            continue
+        origin = module.names.called(node) or ""
+        if origin in FASTMCP and has_keyword(node, "auth"):
+            raise Refused(has_own_guard(node.lineno))
+        if origin == "starlette.applications.Starlette":
+            _refuse_outer_app(module, node)
+        if is_transport(origin):
+            raise Refused(_by_hand(module, node))
+
+
+def refuse_client(module: Module) -> None:
+    """Raises Refused where the file talks to Scalekit, and not as the published recipe does."""
+    for node in ast.walk(module.tree):
+        origin = module.names.called(node) or ""
+        if origin.startswith("scalekit.") and origin.endswith("ScalekitClient"):
+            raise Refused(
+                Reason(
+                    "recipe-present",
+                    "This file talks to Scalekit by itself (ScalekitClient), and not in a "
+                    "middleware as the published recipe has it.",
+                    "Remove the hand-written check, its client and its metadata route, and run "
+                    "apply again.",
+                    getattr(node, "lineno", None),
+                )
+            )
+
+
+def is_transport(origin: str) -> bool:
+    """`mcp.server.sse.SseServerTransport` and its kin: MCP wired by hand."""
+    module, _, name = origin.rpartition(".")
+    return module.startswith("mcp.server.") and name in (
+        "SseServerTransport",
+        "StreamableHTTPServerTransport",
+        "StreamableHTTPSessionManager",
+    )
+
+
+def _by_hand(module: Module, call: ast.Call) -> Reason:
+    name = (module.names.called(call) or "").rpartition(".")[2]
+    return Reason(
+        "low-level-transport",
+        f"MCP is wired by hand here, with `{name}`: which paths lead to it can't be told.",
+        "Serve the tools with FastMCP and mount its http_app(), or put "
+        "ScalekitAuthMiddleware(...) around each ASGI app that answers for MCP.",
+        call.lineno,
+    )
+
+
+def _refuse_outer_app(module: Module, call: ast.Call) -> None:
+    """`Starlette(routes=[Mount("/mcp", mcp_app), Mount("/", api)])`: nothing of it is FastAPI's."""
+    routes = argument(call, 1, "routes")
+    for node in ast.walk(routes) if routes is not None else ():
+        named = module.names.called(node) or ""
+        if named.endswith(".Mount") and isinstance(node, ast.Call):
+            mounted = argument(node, 1, "app")
+            if prove(Scope(module), mounted) is not None:
+                raise Refused(
+                    Reason(
+                        "outer-starlette",
+                        "MCP is mounted by a Starlette app that stands around the FastAPI app.",
+                        'Mount it on the FastAPI app, app.mount("/mcp", mcp_app), serve that one '
+                        "and give it the lifespan, and run apply again.",
+                        node.lineno,
+                    )
+                )
+
+
+def has_own_guard(line: int) -> Reason:
+    """The server asks for tokens itself."""
+    return Reason(
+        "guarded-otherwise",
+        "The server has its own guard: FastMCP(auth=...).",
+        "Keep that one, or take `auth=` away and run apply again.",
+        line,
+    )
