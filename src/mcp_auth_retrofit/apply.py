@@ -5,9 +5,11 @@ from pathlib import Path
 
 from mcp_auth_retrofit import source
 from mcp_auth_retrofit.helper import helper_write
+from mcp_auth_retrofit.inline import is_current, is_untouched
 from mcp_auth_retrofit.launch import run_command
 from mcp_auth_retrofit.options import Options
 from mcp_auth_retrofit.plan.decide import decide
+from mcp_auth_retrofit.plan.layout import layout_of
 from mcp_auth_retrofit.plan.model import Plan
 from mcp_auth_retrofit.project import plan_project
 from mcp_auth_retrofit.results import (
@@ -47,6 +49,7 @@ def _prepare(given: source.Source, options: Options, result: FileResult) -> None
     _refuse_link(given.path)
     entry = read(given.path, given.tree, options.app, options.mcp)
     result.state = _state(entry)
+    _refuse_edited(entry, given)
     plan = decide(entry, options)
     after = rewrite(given.data, plan.edits)
     _hold(given.path, after, plan, options)
@@ -96,16 +99,42 @@ def _hold(path: Path, after: bytes, plan: Plan, options: Options) -> None:
         )
 
 
-def _writes(
-    entry: Entrypoint, given: source.Source, after: bytes, options: Options, result: FileResult
-) -> list[Write]:
-    """The entrypoint comes last: killed at any moment, it never imports a file not there."""
+def _helper(entry: Entrypoint, result: FileResult) -> Write:
     helper = helper_write(entry.path.parent)
     if helper.before not in (None, helper.after):
         result.state = "outdated" if result.state == "guarded" else result.state
         message = f"Renews {helper.path.name}: an older version of it is there, and untouched."
         result.warnings.append(Caution("helper-renewed", message))
-    writes = [helper]
+    return helper
+
+
+def _refuse_edited(entry: Entrypoint, given: source.Source) -> None:
+    """What stands between the marks has to be what this version writes there."""
+    inlined = entry.inlined
+    if inlined is None:
+        return
+    text = given.data.decode(given.encoding)
+    untouched = is_untouched(inlined, text)
+    if not untouched or not is_current(inlined, text):
+        raise Refused(
+            Reason(
+                "inline-edited" if not untouched else "inline-outdated",
+                "The guard inside this file was edited since this tool wrote it."
+                if not untouched
+                else "The guard inside this file was written by another version of this tool.",
+                "Take it out, from its first mark to its seal, and run apply again with "
+                "--layout inline.",
+                inlined.lines[0],
+            )
+        )
+
+
+def _writes(
+    entry: Entrypoint, given: source.Source, after: bytes, options: Options, result: FileResult
+) -> list[Write]:
+    """The entrypoint comes last: killed at any moment, it never imports a file not there."""
+    inline = layout_of(entry, options) == "inline"
+    writes = [] if inline else [_helper(entry, result)]
     if options.project_files:
         project = plan_project(entry.path, result.mcp_path or "/mcp")
         writes += project.writes

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Protect = Literal["mcp", "all"]
+Layout = Literal["module", "inline"]
 
 
 @dataclass(frozen=True)
@@ -19,3 +20,5 @@ class Options:
     public: tuple[str, ...] = ()
     """Paths that stay open with `protect="all"`."""
     project_files: bool = True
+    layout: Layout | None = None
+    """The guard in a module beside the entrypoint, or inside the entrypoint."""

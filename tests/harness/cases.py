@@ -90,6 +90,11 @@ class Case:
         return f"{'.'.join(module.parts)}:{self.app}"
 
     @property
+    def inline(self) -> bool:
+        """Whether the guard is put into the entrypoint itself."""
+        return "inline" in self.options
+
+    @property
     def boots(self) -> bool:
         """Whether the libraries that it needs are installed."""
         return all(_is_installed(Requirement(need)) for need in self.needs)

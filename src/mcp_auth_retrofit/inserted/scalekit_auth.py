@@ -11,8 +11,6 @@ from __future__ import annotations
 import asyncio
 import copy
 import functools
-import importlib.metadata
-import importlib.util
 import inspect
 import json
 import logging
@@ -23,6 +21,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from concurrent.futures import Future
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from importlib import import_module, metadata, util
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, quote, unquote, urlsplit
@@ -64,8 +63,8 @@ class Answer(Exception):
 
 
 def installed(package: str) -> str | None:
-    with suppress(importlib.metadata.PackageNotFoundError):
-        return importlib.metadata.version(package)
+    with suppress(metadata.PackageNotFoundError):
+        return metadata.version(package)
     return None  # fastmcp, where the server is of the official SDK
 
 
@@ -78,7 +77,7 @@ def token_class() -> type[AccessToken]:
     """FastMCP's own where it is installed: what its tools get of the SDK's lacks the subject."""
     if installed("fastmcp") is None:
         return AccessToken
-    own: type[AccessToken] = importlib.import_module("fastmcp.server.auth.auth").AccessToken
+    own: type[AccessToken] = import_module("fastmcp.server.auth.auth").AccessToken
     return own
 
 
@@ -121,7 +120,7 @@ class Settings:
                 "PROTECTED_RESOURCE_METADATA must be a JSON object with this server's URL as "
                 "`resource` and at least one URL in `authorization_servers`, https or on localhost"
             )
-        if importlib.util.find_spec("scalekit") is None:
+        if util.find_spec("scalekit") is None:
             wrong.append("the package scalekit-sdk-python is not installed")
         for package, oldest in OLDEST.items():
             version = installed(package)
@@ -199,7 +198,7 @@ class Keys:
         started, self.reached, problem = time.monotonic(), False, "none listed"
         try:
             if self.client is None:
-                sdk = importlib.import_module("scalekit.client")
+                sdk = import_module("scalekit.client")
                 self.options = sdk.TokenValidationOptions(self.issuers, self.audiences)
                 self.client = sdk.ScalekitClient(*self.credentials)
             # A copy fetches, so that the old keys serve until the new ones are whole. It carries

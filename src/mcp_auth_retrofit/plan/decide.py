@@ -7,6 +7,7 @@ from mcp_auth_retrofit.plan.consequences import tell_consequences
 from mcp_auth_retrofit.plan.decision import Decision
 from mcp_auth_retrofit.plan.fastapi_mcp import decide_converted, first_path, refuse_converted
 from mcp_auth_retrofit.plan.guard import decide_everywhere, decide_mount
+from mcp_auth_retrofit.plan.layout import decide_layout, layout_of
 from mcp_auth_retrofit.plan.lifespan import decide_lifespan
 from mcp_auth_retrofit.plan.mcp_app import decide_mcp_app
 from mcp_auth_retrofit.plan.model import Plan
@@ -32,6 +33,7 @@ def decide(entry: Entrypoint, options: Options) -> Plan:
     refuse_other_uses(entry, chosen)
     decisions = _decisions(entry, options, chosen)
     first = decisions[0]
+    decide_layout(first)
     decide_recipe(first)
     for decision in decisions:
         decide_mcp_app(decision)
@@ -67,10 +69,11 @@ def _decide_converted(entry: Entrypoint, options: Options) -> Plan:
     depth = len(entry.app.block) + 1
     spot = Spot(path, entry.converted[0].place[:depth], moves=False)
     chosen = Chosen(None, None, None, converted=True)
-    naming = Naming(entry)
+    naming = Naming(entry, layout_of(entry, options))
     decision = Decision(
         entry, options, chosen, spot, naming, plan, plan.mcp, mcp_app="", inner=None, lifespan=None
     )
+    decide_layout(decision)
     decide_metadata(decision)
     decide_everywhere(decision)
     decide_health(decision)
@@ -86,7 +89,7 @@ def _decisions(entry: Entrypoint, options: Options, chosen: list[Chosen]) -> lis
     spots = [find_spot(entry, one, options) for one in chosen]
     if len(spots) > 1:
         _refuse_several(entry, spots, options)
-    naming = Naming(entry)
+    naming = Naming(entry, layout_of(entry, options))
     whole = entry.recipe is not None and entry.recipe.whole_app
     protect = options.protect or ("all" if entry.ours.everywhere or whole else "mcp")
     plan = Plan(entry.app.name, "", "", None, protect)

@@ -3,6 +3,8 @@
 import ast
 
 from mcp_auth_retrofit.edits import AddImports, Import
+from mcp_auth_retrofit.inline import own_names
+from mcp_auth_retrofit.options import Layout
 from mcp_auth_retrofit.wiring.model import Entrypoint
 from mcp_auth_retrofit.wiring.names import FASTAPI, FASTMCP, HELPER
 from mcp_auth_retrofit.wiring.siblings import find, roots
@@ -13,9 +15,13 @@ _MIDDLEWARE = frozenset({"starlette.middleware.Middleware", "fastapi.middleware.
 class Naming:
     """Hands out names and collects the imports they need."""
 
-    def __init__(self, entry: Entrypoint) -> None:
+    def __init__(self, entry: Entrypoint, layout: Layout = "module") -> None:
         self.entry = entry
         self.taken = set(entry.names.taken)
+        self.renamed: dict[str, str] | None = None
+        """With the guard put into this file: its names that have to be others here."""
+        if layout == "inline" and entry.inlined is None:
+            self.renamed = self._renamed()
         self.module = helper_module(entry)
         self.imports: list[Import] = []
 
@@ -39,7 +45,20 @@ class Naming:
             for local, origin in self.entry.names.imported.items():
                 if origin.lstrip(".").rpartition(".")[2] == HELPER:
                     return f"{local}.{name}"
+        if self.renamed is not None and known is None:
+            return self.renamed.get(name, name)
         return known or self._imported(self.module, name)
+
+    def _renamed(self) -> dict[str, str]:
+        """Those that the file uses for something else; what both import alike stays."""
+        renamed, names = {}, self.entry.names
+        for name, origin in own_names().items():
+            alike = origin is not None and names.imported.get(name) == origin
+            alike = alike and name not in names.bound and name not in names.narrow
+            if name in self.taken and not alike:
+                renamed[name] = self.free(_prefixed(name), f"_{name}", f"{name}_")
+            self.taken.add(name)
+        return renamed
 
     def fastmcp(self) -> str:
         """How the file spells FastMCP."""
@@ -76,6 +95,13 @@ class Naming:
         imported = isinstance(self.entry.tree.body[top], ast.Import | ast.ImportFrom)
         before = top + imported  # an app that is imported is imported first
         return AddImports(tuple(self.imports), before, self.module, frozenset(kin - {""}))
+
+
+def _prefixed(name: str) -> str:
+    """`ScalekitAnswer`, `SCALEKIT_URL`, `scalekit_log`: in the style of the name."""
+    if name.isupper():
+        return f"SCALEKIT_{name}"
+    return f"Scalekit{name}" if name[:1].isupper() else f"scalekit_{name}"
 
 
 def helper_module(entry: Entrypoint) -> str:

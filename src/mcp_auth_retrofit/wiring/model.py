@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from mcp_auth_retrofit.wiring.bindings import Function, Scope
+from mcp_auth_retrofit.wiring.inlined import Inlined
 from mcp_auth_retrofit.wiring.names import Module, Names
 from mcp_auth_retrofit.wiring.places import Place, statements_of
 from mcp_auth_retrofit.wiring.proof import Made, Served
@@ -256,6 +257,8 @@ class Entrypoint:
     stops: tuple[Stop, ...]
     cors: tuple[int, ...]
     """Lines that add CORSMiddleware."""
+    inlined: Inlined | None
+    """The guard, where an earlier run put it into this file; the tree passes it over."""
     recipe: "Recipe | None"
     """The published recipe, where the file follows it."""
     may_guard: bool

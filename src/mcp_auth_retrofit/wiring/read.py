@@ -7,6 +7,7 @@ from pathlib import Path
 from mcp_auth_retrofit.wiring import siblings
 from mcp_auth_retrofit.wiring.apps import find_app, find_apps
 from mcp_auth_retrofit.wiring.fastapi_mcp import find_converted
+from mcp_auth_retrofit.wiring.inlined import Inlined, adopt, set_aside
 from mcp_auth_retrofit.wiring.mcp import (
     find_mcp_apps,
     find_mounts,
@@ -31,13 +32,13 @@ def read(
     `app` and `mcp` name the app and the server where the file has several.
     Raises Refused (with code, line, reason and way out) where the file can't be followed.
     """
-    module = Module(path.resolve(), tree, Names(tree))
+    module, inlined = _module(path, tree)
     refuse_other_ways(module)
     found = find_app(module, app)
     recipe = find_recipe(module, found)
     if recipe is None:
         refuse_client(module)
-    entry, seen = _entrypoint(module, found, mcp, recipe)
+    entry, seen = _entrypoint(module, found, mcp, recipe, inlined)
     refuse_own_metadata(entry)
     refuse_unproved_mounts(module, seen, entry)
     return entry
@@ -45,12 +46,24 @@ def read(
 
 def survey(path: Path, tree: ast.Module) -> list[Entrypoint]:
     """Every app of a file whose order can be followed: for judging, so nothing is refused."""
-    module = Module(path.resolve(), tree, Names(tree))
+    module, _ = _module(path, tree)
     return [_entrypoint(module, app, None)[0] for app in find_apps(module)]
 
 
+def _module(path: Path, tree: ast.Module) -> tuple[Module, Inlined | None]:
+    rest, inlined = set_aside(tree)
+    names = Names(rest)
+    if inlined is not None:
+        adopt(names, inlined)
+    return Module(path.resolve(), rest, names), inlined
+
+
 def _entrypoint(
-    module: Module, found: App, mcp: str | None, recipe: Recipe | None = None
+    module: Module,
+    found: App,
+    mcp: str | None,
+    recipe: Recipe | None = None,
+    inlined: Inlined | None = None,
 ) -> tuple[Entrypoint, Scan]:
     seen = scan(module, found, statements_of(module.tree, found.block))
     servers = find_servers(module, found, mcp)
@@ -70,6 +83,7 @@ def _entrypoint(
         ours=_ours(module, seen),
         stops=tuple(seen.stops),
         cors=(*seen.cors, *_constructor_cors(module, found)),
+        inlined=inlined,
         recipe=recipe,
         may_guard=_may_guard(module, found, seen, recipe),
         names=module.names,
