@@ -46,6 +46,25 @@ def test_routes_behind_it_open_only_when_asked(tmp_path: Path) -> None:
     assert "recipe-opens" in {warning.code for warning in opened.warnings}
 
 
+MORE = {
+    "a router": "from somewhere import router\napp.include_router(router)\n",
+    "an unknown call": "from somewhere import setup\nsetup(app)\n",
+    "files": "from fastapi.staticfiles import StaticFiles\n"
+    'app.mount("/files", StaticFiles(directory="."))\n',
+    "another name": 'api = app\napi.get("/a")(print)\n',
+}
+
+
+@pytest.mark.parametrize("more", MORE.values(), ids=MORE)
+def test_nothing_behind_it_opens_unasked(tmp_path: Path, more: str) -> None:
+    case = next(case for case in CASES if case.name == "recipe")
+    assert applied(tmp_path, case.before.decode()).protect == "mcp"
+    source = case.before.decode().replace('@app.get("/health")', more + '@app.get("/health")')
+    result = applied(tmp_path, source)
+    assert result.protect == "all"
+    assert "CORSMiddleware," in after(result)  # may be for them
+
+
 def test_scopes_are_told(tmp_path: Path) -> None:
     case = next(case for case in CASES if case.name == "recipe_class")
     codes = {w.code for w in applied(tmp_path, case.before.decode()).warnings}

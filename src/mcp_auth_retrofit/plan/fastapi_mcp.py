@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from mcp_auth_retrofit.edits import AddKeywords, Insert, RewriteMount
 from mcp_auth_retrofit.plan.decision import Decision, listed, quoted, spelled
 from mcp_auth_retrofit.results import Reason, Refused
-from mcp_auth_retrofit.wiring.fastapi_mcp import ORIGINS
+from mcp_auth_retrofit.wiring.fastapi_mcp import ORIGINS, mounts_converted
 from mcp_auth_retrofit.wiring.model import Converted, Entrypoint
 from mcp_auth_retrofit.wiring.names import GUARD, dotted
 from mcp_auth_retrofit.wiring.places import on_the_way
@@ -54,12 +54,14 @@ def refuse_converted(entry: Entrypoint) -> None:
                 )
             )
         _refuse_place(entry, converted)
-    if servers and not entry.converted:
+    followed = {converted.call for converted in entry.converted}
+    lost = [c for c in made if mounts_converted(entry.module, c) and c not in followed]
+    if servers and (lost or not entry.converted):
         raise Refused(
             _refusal(
                 "unnamed",
                 "MCP is served by `FastApiMCP`, and where it is mounted can't be followed.",
-                servers[0].lineno,
+                (lost or servers)[0].lineno,
             )
         )
     if entry.converted and (entry.mounts or entry.mcp_apps):

@@ -30,6 +30,22 @@ def find_converted(module: Module, app: App) -> list[Converted]:
     return found
 
 
+def mounts_converted(module: Module, call: ast.Call) -> bool:
+    """Whether a call, wherever it stands, may be a mount of a FastApiMCP server."""
+    if not (isinstance(call.func, ast.Attribute) and call.func.attr in _DEFAULTS):
+        return False
+    owner = call.func.value
+    if module.names.called(owner) in ORIGINS:
+        return True
+    named = {
+        dotted(target)
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.Assign) and module.names.called(node.value) in ORIGINS
+        for target in node.targets
+    }
+    return dotted(owner) in named
+
+
 def server_of(scope: Scope, expression: ast.expr) -> ast.Call | None:
     """The `FastApiMCP(...)` that a name stands for; None when it stands for something else."""
     name = dotted(expression)

@@ -35,10 +35,11 @@ def read(
     module, inlined = _module(path, tree)
     refuse_other_ways(module)
     found = find_app(module, app)
-    recipe = find_recipe(module, found)
+    seen = _scan(module, found)
+    recipe = find_recipe(module, found, seen)
     if recipe is None:
         refuse_client(module)
-    entry, seen = _entrypoint(module, found, mcp, recipe, inlined)
+    entry = _entrypoint(module, seen, mcp, recipe, inlined)
     refuse_own_metadata(entry)
     refuse_unproved_mounts(module, seen, entry)
     return entry
@@ -47,7 +48,7 @@ def read(
 def survey(path: Path, tree: ast.Module) -> list[Entrypoint]:
     """Every app of a file whose order can be followed: for judging, so nothing is refused."""
     module, _ = _module(path, tree)
-    return [_entrypoint(module, app, None)[0] for app in find_apps(module)]
+    return [_entrypoint(module, _scan(module, app)) for app in find_apps(module)]
 
 
 def _module(path: Path, tree: ast.Module) -> tuple[Module, Inlined | None]:
@@ -58,17 +59,21 @@ def _module(path: Path, tree: ast.Module) -> tuple[Module, Inlined | None]:
     return Module(path.resolve(), rest, names), inlined
 
 
+def _scan(module: Module, app: App) -> Scan:
+    return scan(module, app, statements_of(module.tree, app.block))
+
+
 def _entrypoint(
     module: Module,
-    found: App,
-    mcp: str | None,
+    seen: Scan,
+    mcp: str | None = None,
     recipe: Recipe | None = None,
     inlined: Inlined | None = None,
-) -> tuple[Entrypoint, Scan]:
-    seen = scan(module, found, statements_of(module.tree, found.block))
+) -> Entrypoint:
+    found = seen.app
     servers = find_servers(module, found, mcp)
     mcp_apps = find_mcp_apps(module, found)
-    entry = Entrypoint(
+    return Entrypoint(
         path=module.path,
         tree=module.tree,
         app=found,
@@ -88,7 +93,6 @@ def _entrypoint(
         may_guard=_may_guard(module, found, seen, recipe),
         names=module.names,
     )
-    return entry, seen
 
 
 _CREDENTIALS = re.compile(r"auth|jwt|token|api[-_]?key|credential|bearer", re.IGNORECASE)

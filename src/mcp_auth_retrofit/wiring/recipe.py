@@ -10,11 +10,13 @@ from dataclasses import dataclass
 
 from mcp_auth_retrofit.results import Reason, Refused
 from mcp_auth_retrofit.wiring import siblings
-from mcp_auth_retrofit.wiring.bindings import Function
+from mcp_auth_retrofit.wiring.bindings import Function, Scope
 from mcp_auth_retrofit.wiring.model import App
 from mcp_auth_retrofit.wiring.names import Module, argument, dotted
 from mcp_auth_retrofit.wiring.places import Place, places, statements_of
+from mcp_auth_retrofit.wiring.proof import prove
 from mcp_auth_retrofit.wiring.recipe_text import changed, exempt
+from mcp_auth_retrofit.wiring.scanned import Scan
 from mcp_auth_retrofit.wiring.unused import Left, left_over
 
 WELL_KNOWN = "/.well-known/oauth-protected-resource"
@@ -43,7 +45,7 @@ class Recipe:
         return any(node is inner for _, s in self.removed for inner in ast.walk(s))
 
 
-def find_recipe(module: Module, app: App) -> Recipe | None:
+def find_recipe(module: Module, app: App, seen: Scan) -> Recipe | None:
     """The recipe's parts; None when no middleware validates tokens with a Scalekit client.
 
     Raises Refused (recipe-changed) when its middleware does more than the recipe's.
@@ -64,7 +66,7 @@ def find_recipe(module: Module, app: App) -> Recipe | None:
     removed += [s for s in lines if _is_client(module, s)]
     if own and function not in removed:
         removed += [s for s in lines if s is function or _holds(s, function)]
-    whole_app = _has_routes_of_its_own(app, statements, routes, module)
+    whole_app = _stands_before_more(seen, removed)
     if not whole_app:
         removed += [s for s in statements if _is_cors(module, app, s)]
     at = places(module.tree)
@@ -171,27 +173,21 @@ def _is_cors(module: Module, app: App, statement: ast.stmt) -> bool:
     return added.endswith(".CORSMiddleware") and star
 
 
-def _has_routes_of_its_own(
-    app: App, statements: list[ast.stmt], routes: list[ast.stmt], module: Module
-) -> bool:
-    """Whether the app has more than the metadata, a health route and mounts: CORS is theirs too."""
-    for statement in statements:
-        if statement in routes:
-            continue
-        for node in ast.walk(statement):
-            if not isinstance(node, ast.Call):
-                continue
-            owner, _, verb = (dotted(node.func) or "").rpartition(".")
-            path = module.names.text(argument(node, 0, "path"))
-            if owner == app.name and verb in _REGISTER and path not in ("/health", "/health/"):
-                return True
-    return False
+def _stands_before_more(seen: Scan, removed: list[ast.stmt]) -> bool:
+    """Whether the app has more than the metadata, a health route and mounted apps.
 
-
-_REGISTER = frozenset(
-    {"get", "post", "put", "patch", "delete", "api_route", "add_api_route", "websocket"}
-    | {"include_router", "add_route", "route"}
-)
+    What an unknown call registers counts as more: it must not open unasked.
+    """
+    gone = {node for statement in removed for node in ast.walk(statement)}
+    mounts = {
+        mounting.call
+        for mounting in seen.mounts
+        if prove(Scope(mounting.module, mounting.functions), argument(mounting.call, 1, "app"))
+    }
+    return any(
+        r.path not in ("/health", "/health/") and r.call not in gone and r.call not in mounts
+        for r in seen.registrations
+    )
 
 
 def _changed(what: str, line: int) -> Reason:
