@@ -30,7 +30,10 @@ COMBINATIONS = (
     Combination("4", ("fastmcp>=4,<5",)),
     Combination("3", ("fastmcp>=3,<4", "fastapi-mcp")),
     Combination("2.14", ("fastmcp>=2.14,<3", "fastapi-mcp")),
-    Combination("2.14-old", ("fastmcp>=2.14,<3", "fastapi==0.115.14", "starlette==0.46.2")),
+    Combination(
+        "2.14-old",
+        ("fastmcp>=2.14,<3", "fastapi-mcp", "fastapi==0.115.14", "starlette==0.46.2"),
+    ),
 )
 
 
