@@ -1,6 +1,5 @@
 """A server of the official SDK alone: tools know the caller there too, without FastMCP."""
 
-import importlib.metadata
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +13,10 @@ from mcp.server.auth.middleware.auth_context import get_access_token
 from mcp.server.auth.provider import AccessToken
 
 from mcp_auth_retrofit.verify.standin import Standin
-from wire.world import WHO, Site, load_guard, site
+from wire.world import WHO, Site, site
+
+FASTMCP = "fastmcp.server.auth.auth"
+"""The module of FastMCP's own access token."""
 
 
 def sdk_server() -> tuple[Any, Any]:
@@ -54,11 +56,19 @@ def official(folder: Path, scalekit: Standin) -> Iterator[Site]:
         yield one
 
 
+@pytest.fixture(params=["FastMCP is there too", "FastMCP is not there"])
+def _either(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert FASTMCP in sys.modules
+    if request.param == "FastMCP is not there":
+        monkeypatch.delitem(sys.modules, FASTMCP)
+
+
 @pytest.mark.parametrize("path", ["/mcp", "/mcp/"])
 def test_without_a_token_it_is_shut(official: Site, path: str) -> None:
     assert official.post(path, {}).status_code == 401
 
 
+@pytest.mark.usefixtures("_either")
 def test_a_tool_asks_the_sdk_who_calls(official: Site) -> None:
     answered = official.post("/mcp", official.bearer(sub="usr_bob", scope="a b"), WHO)
     assert answered.json()["result"]["structuredContent"] == {
@@ -68,15 +78,9 @@ def test_a_tool_asks_the_sdk_who_calls(official: Site) -> None:
     }
 
 
-def test_the_guard_needs_no_fastmcp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = importlib.metadata.version
-
-    def version(name: str) -> str:
-        if name == "fastmcp":
-            raise importlib.metadata.PackageNotFoundError(name)
-        return found(name)
-
-    monkeypatch.setattr(importlib.metadata, "version", version)
-    monkeypatch.setitem(sys.modules, "fastmcp", None)  # an import of it raises ImportError
-    guard = load_guard(tmp_path, {})
-    assert guard.token_class() is AccessToken
+def test_without_fastmcp_a_token_is_the_sdks(
+    official: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert official.guard.token_class() is sys.modules[FASTMCP].AccessToken
+    monkeypatch.delitem(sys.modules, FASTMCP)
+    assert official.guard.token_class() is AccessToken

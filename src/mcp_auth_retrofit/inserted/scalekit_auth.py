@@ -16,6 +16,7 @@ import json
 import logging
 import os
 import re
+import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
@@ -43,7 +44,7 @@ log = logging.getLogger("scalekit_auth")
 WELL_KNOWN = "/.well-known/oauth-protected-resource"
 LOOPBACK = r"https?://(?:localhost|127\.0\.0\.1|\[::1\])(?::\d+)?"
 URL = rf'(?:https://(?:[\w.-]+|\[[\da-f:.]+\])(?::\d+)?|{LOOPBACK})(?:/(?:(?!["#?\\])[!-~])*)?'
-OLDEST = {"fastapi": "0.115", "fastmcp": "2.14", "mcp": "1.28", "scalekit-sdk-python": "2.21"}
+OLDEST = {"fastapi": "0.115", "fastmcp": "2.14", "mcp": "1.28", "scalekit-sdk-python": "2.4"}
 NO_STORE = {"Cache-Control": "no-store"}
 BUSY = {"Cache-Control": "no-store", "Retry-After": "5"}
 PREFLIGHT = {
@@ -72,12 +73,10 @@ def numbers(version: str) -> list[int]:
     return [int(number) for number in re.findall(r"\d+", version)[:2]]
 
 
-@functools.cache
 def token_class() -> type[AccessToken]:
-    """FastMCP's own where it is installed: what its tools get of the SDK's lacks the subject."""
-    if installed("fastmcp") is None:
-        return AccessToken
-    own: type[AccessToken] = import_module("fastmcp.server.auth.auth").AccessToken
+    """FastMCP's own where the app uses it: what its tools get of the SDK's lacks the subject."""
+    fastmcp: Any = sys.modules.get("fastmcp.server.auth.auth")
+    own: type[AccessToken] = fastmcp.AccessToken if fastmcp else AccessToken
     return own
 
 
