@@ -56,7 +56,8 @@ def _prepare(given: source.Source, options: Options, result: FileResult) -> None
     _tell(result, plan)
     if entry.recipe is not None:
         _tell_comments(given.data, after, result)
-    result.writes = _writes(entry, given, after, options, result)
+    writes = _helper(entry, options, result) + _writes(given, after, plan, options, result)
+    result.writes = [write for write in writes if write.before != write.after]
     result.run_command = run_command(entry, Path.cwd())
     result.status = "changed" if result.writes else "unchanged"
 
@@ -99,13 +100,16 @@ def _hold(path: Path, after: bytes, plan: Plan, options: Options) -> None:
         )
 
 
-def _helper(entry: Entrypoint, result: FileResult) -> Write:
+def _helper(entry: Entrypoint, options: Options, result: FileResult) -> list[Write]:
+    """The module beside the entrypoint; none where the guard stands inside it."""
+    if layout_of(entry, options) == "inline":
+        return []
     helper = helper_write(entry.path.parent)
     if helper.before not in (None, helper.after):
         result.state = "outdated" if result.state == "guarded" else result.state
         message = f"Renews {helper.path.name}: an older version of it is there, and untouched."
         result.warnings.append(Caution("helper-renewed", message))
-    return helper
+    return [helper]
 
 
 def _refuse_edited(entry: Entrypoint, given: source.Source) -> None:
@@ -130,18 +134,17 @@ def _refuse_edited(entry: Entrypoint, given: source.Source) -> None:
 
 
 def _writes(
-    entry: Entrypoint, given: source.Source, after: bytes, options: Options, result: FileResult
+    given: source.Source, after: bytes, plan: Plan, options: Options, result: FileResult
 ) -> list[Write]:
     """The entrypoint comes last: killed at any moment, it never imports a file not there."""
-    inline = layout_of(entry, options) == "inline"
-    writes = [] if inline else [_helper(entry, result)]
+    writes = []
     if options.project_files:
-        project = plan_project(entry.path, result.mcp_path or "/mcp")
+        project = plan_project(given.path, plan.mcp_path or "/mcp", plan.fastmcp)
         writes += project.writes
         result.warnings += project.cautions
     if after != given.data:
         writes.append(Write(given.path, given.data, after))
-    return [write for write in writes if write.before != write.after]
+    return writes
 
 
 def _tell_comments(before: bytes, after: bytes, result: FileResult) -> None:

@@ -65,7 +65,7 @@ def _decide_converted(entry: Entrypoint, options: Options) -> Plan:
         )
     path, answers = first_path(entry.converted)
     protect = options.protect or ("all" if entry.ours.everywhere else "mcp")
-    plan = Plan(entry.app.name, entry.converted[0].name, path, answers, protect)
+    plan = Plan(entry.app.name, entry.converted[0].name, path, answers, protect, fastmcp=False)
     depth = len(entry.app.block) + 1
     spot = Spot(path, entry.converted[0].place[:depth], moves=False)
     chosen = Chosen(None, None, None, converted=True)
@@ -92,7 +92,8 @@ def _decisions(entry: Entrypoint, options: Options, chosen: list[Chosen]) -> lis
     naming = Naming(entry, layout_of(entry, options))
     whole = entry.recipe is not None and entry.recipe.whole_app
     protect = options.protect or ("all" if entry.ours.everywhere or whole else "mcp")
-    plan = Plan(entry.app.name, "", "", None, protect)
+    fastmcp = any(one.family == "fastmcp" for one in chosen)
+    plan = Plan(entry.app.name, "", "", None, protect, fastmcp)
     decisions = [
         Decision(
             entry,

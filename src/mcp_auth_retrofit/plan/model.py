@@ -17,6 +17,8 @@ class Plan:
     mcp_path: str | None
     """Where MCP answers; None when the mount path is known only when the app runs."""
     protect: Literal["mcp", "all"]
+    fastmcp: bool = True
+    """A server is FastMCP's; else all are of the official SDK, which stands alone."""
     edits: list[Edit] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)
     warnings: list[Caution] = field(default_factory=list)

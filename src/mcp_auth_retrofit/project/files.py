@@ -34,14 +34,15 @@ def project_root(entry: Path) -> Path:
     return next(marked, folder)
 
 
-def plan_project(entry: Path, mcp_path: str) -> ProjectFiles:
+def plan_project(entry: Path, mcp_path: str, fastmcp: bool = True) -> ProjectFiles:
     """`.env.example` and the list of requirements, for MCP at `mcp_path`. Reads, never writes.
 
+    A server of the official SDK needs no `fastmcp`, and brings its own requirement along.
     `.env` is not even read. A file that cannot be read or followed is left alone, with a caution.
     """
     found = ProjectFiles()
     root = project_root(entry)
-    _requirements(root, found)
+    _requirements(root, found, fastmcp)
     _env_example(entry, root, mcp_path, found)
     return found
 
@@ -72,13 +73,13 @@ def _env_example(entry: Path, root: Path, mcp_path: str, found: ProjectFiles) ->
         )
 
 
-def _requirements(root: Path, found: ProjectFiles) -> None:
+def _requirements(root: Path, found: ProjectFiles, fastmcp: bool) -> None:
     places = list(_places(root, found))
     # Where FastAPI is listed is where requirements live; else wherever some are listed.
     chosen = next((p for p in places if "fastapi" in p.listed), None)
     chosen = chosen or next((p for p in places if p.listed), places[0] if places else None)
     listed = chosen.listed if chosen else {}
-    needs = missing(listed)
+    needs = missing(listed, fastmcp)
     for line, need in too_old(listed):
         found.warn("old-requirement", f"{line} is too old: the app needs {need}.")
     if chosen is None:

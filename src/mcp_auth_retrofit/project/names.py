@@ -2,8 +2,10 @@
 
 import re
 
-NEEDED = ("fastmcp>=2.14", "scalekit-sdk-python>=2.21", "uvicorn>=0.30")
+NEEDED = ("fastmcp>=2.14", "scalekit-sdk-python>=2.4", "uvicorn>=0.30")
 """What the rewritten app imports and is served by, with the oldest version that will do."""
+OLDEST = (*NEEDED, "fastapi>=0.115", "mcp>=1.28")
+"""What is pinned below one of these is too old, whether it has to be listed or comes along."""
 
 _NAME = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?=$|[\[<>=!~;@(\s])")
 _EGG = re.compile(r"#(?:.*&)?egg=([A-Za-z0-9._-]+)")
@@ -31,9 +33,10 @@ def name_of(requirement: str) -> str | None:
     return normalised(found[1]) if found else None
 
 
-def missing(listed: dict[str, str]) -> list[str]:
+def missing(listed: dict[str, str], fastmcp: bool = True) -> list[str]:
     """What has to be added to requirements, given as {normalised name: requirement}."""
-    lacking = [need for need in NEEDED if name_of(need) not in listed]
+    needed = NEEDED if fastmcp else NEEDED[1:]
+    lacking = [need for need in needed if name_of(need) not in listed]
     served = _SERVERS & set(listed) or _WITH_SERVER.search(listed.get("fastapi", ""))
     return [need for need in lacking if not (served and name_of(need) == "uvicorn")]
 
@@ -41,7 +44,7 @@ def missing(listed: dict[str, str]) -> list[str]:
 def too_old(listed: dict[str, str]) -> list[tuple[str, str]]:
     """Requirements pinned below what will do: (as it stands, what is needed)."""
     old = []
-    for need in NEEDED:
+    for need in OLDEST:
         name, _, bound = need.partition(">=")
         pin = _PIN.search(listed.get(name, "").partition(";")[0])
         if pin and (int(pin[1]), int(pin[2] or 0)) < tuple(map(int, bound.split("."))):
