@@ -8,7 +8,8 @@ case.toml   the fields of `Case` that differ from their defaults
 
 import shutil
 import tomllib
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -39,9 +40,10 @@ class Case:
     app: str = "app"
     """What uvicorn is given after the colon."""
     factory: bool = False
-    needs: tuple[str, ...] = ()
-    """Requirements, as pip spells them, without which the project can't be booted."""
+    needs: Mapping[str, str] = field(default_factory=dict)
+    """Requirements, as pip spells them, without which the project can't be booted; why of each."""
     starts_before: bool = True
+    """In case.toml also a requirement: it starts before with that alone."""
     why: str = ""
     """Why it does not start before."""
     mcp: str = "/mcp"
@@ -95,9 +97,9 @@ class Case:
         return "inline" in self.options
 
     @property
-    def boots(self) -> bool:
-        """Whether the libraries that it needs are installed."""
-        return all(_is_installed(Requirement(need)) for need in self.needs)
+    def lacks(self) -> Mapping[str, str]:
+        """What it needs and is not installed, and why it needs that; it is booted without any."""
+        return {need: why for need, why in self.needs.items() if not _is_installed(need)}
 
     @property
     def rewritten(self) -> bool:
@@ -128,9 +130,10 @@ class Case:
         return options
 
 
-def _is_installed(need: Requirement) -> bool:
+def _is_installed(need: str) -> bool:
+    requirement = Requirement(need)
     try:
-        return need.specifier.contains(version(need.name))
+        return requirement.specifier.contains(version(requirement.name))
     except PackageNotFoundError:
         return False
 
@@ -140,13 +143,15 @@ def load(folder: Path) -> Case:
     fields = tomllib.loads((folder / "case.toml").read_text(encoding="utf-8"))
     for name in ("probes", "opens", "locks"):
         fields[name] = tuple((method, path) for method, path in fields.get(name, ()))
-    for name in ("also", "needs", "options", "spellings"):
+    for name in ("also", "options", "spellings"):
         if name in fields:
             fields[name] = tuple(fields[name])
+    if isinstance(fields.get("starts_before"), str):
+        fields["starts_before"] = _is_installed(fields["starts_before"])
     return Case(name=folder.name, **fields)
 
 
 CASES = tuple(load(path.parent) for path in sorted(FIXTURES.glob("*/case.toml")))
 REWRITES = tuple(case for case in CASES if case.rewritten)
-BOOTED = tuple(case for case in REWRITES if case.boots)
+BOOTED = tuple(case for case in REWRITES if not case.lacks)
 REFUSALS = tuple(case for case in CASES if not case.rewritten)
