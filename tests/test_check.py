@@ -134,3 +134,4 @@ def test_after_apply_nothing_new_and_nothing_fixable(case: Case, tmp_path: Path)
     after = check([rewritten.entry])
     assert after.troubles == []
     assert [f for f in after.findings if f.fixable or f.code not in before] == []
+    assert [f for f in after.findings if f.code == "MAR005"] == []

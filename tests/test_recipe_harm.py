@@ -92,7 +92,8 @@ def bearer(scalekit: Standin, scheme: str = "Bearer", **claims: Any) -> dict[str
 
 
 def status(app: FastAPI, headers: dict[str, str]) -> int:
-    return TestClient(app).get("/private", headers=headers).status_code
+    status: int = TestClient(app).get("/private", headers=headers).status_code
+    return status
 
 
 def test_fastmcp_refuses_the_recipes_keyword() -> None:

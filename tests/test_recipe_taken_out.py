@@ -80,6 +80,7 @@ def test_scopes_are_told(tmp_path: Path) -> None:
         ),
         ("status_code=401)", "status_code=403)"),
         ("in PUBLIC:", 'in PUBLIC or request.url.path.startswith("/open/"):'),
+        ("in PUBLIC:", 'in PUBLIC or request.url.path.startswith(("/.well-known/", "/open/")):'),
         ('get("Authorization", "")', 'get("X-Api-Key", "")'),
         ("    try:\n", "    request.state.seen = True\n    try:\n"),
         (
@@ -87,7 +88,7 @@ def test_scopes_are_told(tmp_path: Path) -> None:
             '"Missing Bearer token", headers={"WWW-Authenticate": \'Bearer realm="mine"\'})',
         ),
     ],
-    ids=["a call", "a status", "a prefix", "a header", "a state", "a realm"],
+    ids=["a call", "a status", "a prefix", "prefixes", "a header", "a state", "a realm"],
 )
 def test_what_it_does_more_is_refused(tmp_path: Path, old: str, new: str) -> None:
     assert old in WHOLE

@@ -46,7 +46,7 @@ def _mounted(node: ast.AST, text: str) -> str | None:
     if not given or "StaticFiles" in ast.unparse(node):
         return None
     source = ast.unparse(given[0])
-    if any(f".{name}" in f"{source}" for name in SERVES):
+    if any(f".{name}" in source for name in SERVES):
         return "made on the spot" if source.endswith(")") and "(" in source else None
     if "mcp" not in ast.unparse(node).lower():
         return (

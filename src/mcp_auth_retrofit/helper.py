@@ -5,15 +5,13 @@ tool can tell for ever whether somebody has edited the file since, without knowi
 """
 
 import difflib
-import hashlib
 import re
-from importlib.resources import files
 from pathlib import Path
 
 from mcp_auth_retrofit.results import Reason, Refused, Write
+from mcp_auth_retrofit.seal import MARK, digest, format_of, guard_source
 from mcp_auth_retrofit.wiring.names import HELPER
 
-_MARK = re.compile(rb"# scalekit_auth\.py, format (\d+), written by mcp-auth-retrofit")
 _SEAL = re.compile(rb"# Untouched, this file ends with its seal: ([0-9a-f]{16})\.\n?\Z")
 _UNSEALED = frozenset({"9382295f7275519d"})
 """Digests of what was written before there were seals."""
@@ -23,8 +21,8 @@ _SHOWN = 40
 
 def helper_source() -> bytes:
     """The module that users receive, byte for byte as it is tested, and its seal."""
-    body = files("mcp_auth_retrofit.inserted").joinpath(f"{HELPER}.py").read_bytes()
-    return body + f"# Untouched, this file ends with its seal: {_digest(body)}.\n".encode()
+    body = guard_source()
+    return body + f"# Untouched, this file ends with its seal: {digest(body)}.\n".encode()
 
 
 def helper_write(folder: Path) -> Write:
@@ -41,7 +39,7 @@ def helper_write(folder: Path) -> Write:
     plain = there.replace(b"\r\n", b"\n")
     if plain == ours:
         return Write(path, there, there)
-    mark = _MARK.match(plain)
+    mark = MARK.match(plain)
     if mark is None:
         raise Refused(
             Reason(
@@ -52,12 +50,12 @@ def helper_write(folder: Path) -> Write:
         )
     if not _is_untouched(plain):
         raise Refused(_edited(path, ours, plain))
-    if int(mark[1]) > _format(ours):
+    if int(mark[1]) > format_of(ours):
         raise Refused(
             Reason(
                 "helper-newer",
                 f"{path.name} was written by a later version of this tool (format "
-                f"{int(mark[1])}; this one writes {_format(ours)}).",
+                f"{int(mark[1])}; this one writes {format_of(ours)}).",
                 "Update mcp-auth-retrofit, and run apply again.",
             )
         )
@@ -65,20 +63,11 @@ def helper_write(folder: Path) -> Write:
     return Write(path, there, turned)
 
 
-def _digest(body: bytes) -> str:
-    return hashlib.sha256(body).hexdigest()[:16]
-
-
 def _is_untouched(text: bytes) -> bool:
     seal = _SEAL.search(text)
     if seal is None:
-        return _digest(text) in _UNSEALED
-    return _digest(text[: seal.start()]) == seal[1].decode()
-
-
-def _format(text: bytes) -> int:
-    mark = _MARK.match(text)
-    return int(mark[1]) if mark else 0
+        return digest(text) in _UNSEALED
+    return digest(text[: seal.start()]) == seal[1].decode()
 
 
 def _edited(path: Path, ours: bytes, there: bytes) -> Reason:

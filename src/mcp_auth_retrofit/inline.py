@@ -1,30 +1,20 @@
 """The inserted module as a part of another file: the same code, names that clash renamed."""
 
 import ast
-import hashlib
 import re
 from collections.abc import Iterator, Mapping
-from importlib.resources import files
 
-from mcp_auth_retrofit.wiring.inlined import Inlined
-from mcp_auth_retrofit.wiring.names import HELPER, imports_of
+from mcp_auth_retrofit.seal import digest, format_of, guard_source
+from mcp_auth_retrofit.wiring.inlined import Inlined, binds
 
-FORMAT = 1
 Spot = tuple[int, int, str, str]
 """(1-based line, column, the name that stands there or "" for nothing, new text)."""
 
 
 def own_names() -> dict[str, str | None]:
     """What the module binds at its level: each name, with where it is imported from."""
-    names: dict[str, str | None] = {}
-    for node in _tree().body:
-        if isinstance(node, ast.Import | ast.ImportFrom):
-            names |= dict(imports_of(node))
-        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            names[node.name] = None
-        elif isinstance(node, ast.Assign):
-            names |= {t.id: None for t in node.targets if isinstance(t, ast.Name)}
-    return names
+    statements = ast.parse(guard_source()).body
+    return {name: origin for s in statements for name, origin in binds(s).items()}
 
 
 def block(renamed: Mapping[str, str]) -> str:
@@ -32,17 +22,17 @@ def block(renamed: Mapping[str, str]) -> str:
 
     `renamed` are the names that it has to have under another name there.
     """
-    body = _body(renamed)
+    body, number = _body(renamed), format_of(guard_source())
     told = ", ".join(f"{own} as {local}" for own, local in sorted(renamed.items()))
-    mark = f"scalekit_auth, format {FORMAT}, written by mcp-auth-retrofit: from here to its seal"
+    mark = f"scalekit_auth, format {number}, written by mcp-auth-retrofit: from here to its seal"
     opening = f'"{mark}{f" ({told})" if told else ""}"'
-    closing = f'"Untouched, what mcp-auth-retrofit wrote has the seal {_digest(body)}"'
+    closing = f'"Untouched, what mcp-auth-retrofit wrote has the seal {digest(body.encode())}"'
     return f"{opening}\n{body}{closing}\n"
 
 
 def is_untouched(inlined: Inlined, text: str) -> bool:
     """Whether what stands between the marks of a file is what was written there."""
-    return _digest(between(inlined, text)) == inlined.seal
+    return digest(between(inlined, text).encode()) == inlined.seal
 
 
 def is_current(inlined: Inlined, text: str) -> bool:
@@ -61,21 +51,9 @@ def _spaced(line: str) -> str:
     return "    " * (len(line) - len(bare)) + bare
 
 
-def _digest(body: str) -> str:
-    return hashlib.sha256(body.encode()).hexdigest()[:16]
-
-
-def _source() -> str:
-    return files("mcp_auth_retrofit.inserted").joinpath(f"{HELPER}.py").read_text("utf-8")
-
-
-def _tree() -> ast.Module:
-    return ast.parse(_source())
-
-
 def _body(renamed: Mapping[str, str]) -> str:
     """The module from its first import on, without the one that only eases annotations."""
-    tree, lines = _tree(), _source().splitlines()
+    tree, lines = ast.parse(guard_source()), guard_source().decode().splitlines()
     imports = [n for n in tree.body if isinstance(n, ast.Import | ast.ImportFrom)]
     first = next(n for n in imports if getattr(n, "module", "") != "__future__")
     for number, start, old, new in sorted(_spots(tree, renamed), reverse=True):

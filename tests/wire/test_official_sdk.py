@@ -21,14 +21,16 @@ FASTMCP = "fastmcp.server.auth.auth"
 
 def sdk_server() -> tuple[Any, Any]:
     """The SDK's server and its HTTP app, in the spelling of the version that is installed."""
-    if hasattr(sdk, "MCPServer"):
-        server: Any = sdk.MCPServer("official")
-        return server, lambda: server.streamable_http_app(
-            streamable_http_path="/", json_response=True, stateless_http=True
-        )
-    server = sdk.FastMCP(  # type: ignore[attr-defined]  # mcp 1
-        "official", streamable_http_path="/", json_response=True, stateless_http=True
-    )
+    settings: dict[str, Any] = {
+        "streamable_http_path": "/",
+        "json_response": True,
+        "stateless_http": True,
+    }
+    made: Any = sdk  # mcp 1 has the one class, mcp 2 the other
+    if hasattr(made, "MCPServer"):
+        server = made.MCPServer("official")
+        return server, lambda: server.streamable_http_app(**settings)
+    server = made.FastMCP("official", **settings)
     return server, server.streamable_http_app
 
 

@@ -7,6 +7,7 @@ from mcp_auth_retrofit.plan.decision import Decision
 from mcp_auth_retrofit.results import Caution
 from mcp_auth_retrofit.wiring.model import Entrypoint
 from mcp_auth_retrofit.wiring.names import argument, has_keyword
+from mcp_auth_retrofit.wiring.nodes import nodes
 from mcp_auth_retrofit.wiring.routers import REGISTERS
 
 
@@ -111,7 +112,7 @@ def _names_hosts(decision: Decision) -> bool:
 
 def _tell_other_server(decision: Decision) -> None:
     """`mcp.run(transport="http")` serves the same tools by itself, and no guard stands there."""
-    for node in ast.walk(decision.entry.tree):
+    for node in nodes(decision.entry.tree):
         match node:
             case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr=verb)) if (
                 name == decision.server and verb.startswith("run")
@@ -133,8 +134,8 @@ def _tell_other_server(decision: Decision) -> None:
 
 def _registers_unseen(entry: Entrypoint) -> bool:
     """`get = app.get`, or a method that uses the app: who calls it, and when, can't be told."""
-    seen = {id(node.func) for node in ast.walk(entry.tree) if isinstance(node, ast.Call)}
-    for node in ast.walk(entry.tree):
+    seen = {id(node.func) for node in nodes(entry.tree) if isinstance(node, ast.Call)}
+    for node in nodes(entry.tree):
         if isinstance(node, ast.ClassDef | ast.Lambda):
             seen -= {id(inner) for inner in ast.walk(node)}
     return any(
@@ -143,7 +144,7 @@ def _registers_unseen(entry: Entrypoint) -> bool:
         and isinstance(node.value, ast.Name)
         and node.value.id == entry.app.name
         and id(node) not in seen
-        for node in ast.walk(entry.tree)
+        for node in nodes(entry.tree)
     )
 
 

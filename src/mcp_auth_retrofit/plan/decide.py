@@ -2,7 +2,7 @@
 
 import ast
 
-from mcp_auth_retrofit.options import Options
+from mcp_auth_retrofit.options import Options, Protect
 from mcp_auth_retrofit.plan.consequences import tell_consequences
 from mcp_auth_retrofit.plan.decision import Decision
 from mcp_auth_retrofit.plan.fastapi_mcp import decide_converted, first_path, refuse_converted
@@ -28,22 +28,28 @@ def decide(entry: Entrypoint, options: Options) -> Plan:
     _refuse_routes_keyword(entry)
     refuse_converted(entry)
     if entry.converted:
-        return _decide_converted(entry, options)
-    chosen = choose(entry, options)
-    refuse_other_uses(entry, chosen)
-    decisions = _decisions(entry, options, chosen)
+        decisions = [_converted(entry, options)]
+    else:
+        chosen = choose(entry, options)
+        refuse_other_uses(entry, chosen)
+        decisions = _decisions(entry, options, chosen)
     first = decisions[0]
     decide_layout(first)
     decide_recipe(first)
-    for decision in decisions:
-        decide_mcp_app(decision)
+    if not entry.converted:
+        for decision in decisions:
+            decide_mcp_app(decision)
     decide_metadata(first)
     decide_everywhere(first)
-    decide_lifespan(decisions)
+    if not entry.converted:
+        decide_lifespan(decisions)
     decide_health(first)
-    decide_bare_paths(decisions)
-    for decision in decisions:
-        decide_mount(decision)
+    if entry.converted:
+        decide_converted(first)
+    else:
+        decide_bare_paths(decisions)
+        for decision in decisions:
+            decide_mount(decision)
     tell_consequences(decisions)
     imports = first.naming.edit()
     if imports is not None:
@@ -52,7 +58,7 @@ def decide(entry: Entrypoint, options: Options) -> Plan:
     return first.plan
 
 
-def _decide_converted(entry: Entrypoint, options: Options) -> Plan:
+def _converted(entry: Entrypoint, options: Options) -> Decision:
     """Where FastApiMCP serves the app's own routes: nothing is mounted, nothing has to start."""
     if options.mount_path is not None:
         raise Refused(
@@ -64,25 +70,19 @@ def _decide_converted(entry: Entrypoint, options: Options) -> Plan:
             )
         )
     path, answers = first_path(entry.converted)
-    protect = options.protect or ("all" if entry.ours.everywhere else "mcp")
-    plan = Plan(entry.app.name, entry.converted[0].name, path, answers, protect, fastmcp=False)
+    name = entry.converted[0].name
+    plan = Plan(entry.app.name, name, path, answers, _protect(entry, options), fastmcp=False)
     depth = len(entry.app.block) + 1
     spot = Spot(path, entry.converted[0].place[:depth], moves=False)
     chosen = Chosen(None, None, None, converted=True)
     naming = Naming(entry, layout_of(entry, options))
-    decision = Decision(
-        entry, options, chosen, spot, naming, plan, plan.mcp, mcp_app="", inner=None, lifespan=None
-    )
-    decide_layout(decision)
-    decide_metadata(decision)
-    decide_everywhere(decision)
-    decide_health(decision)
-    decide_converted(decision)
-    tell_consequences([decision])
-    imports = naming.edit()
-    if imports is not None:
-        plan.edits.append(imports)
-    return plan
+    return Decision(entry, options, chosen, spot, naming, plan, name, "", None, None)
+
+
+def _protect(entry: Entrypoint, options: Options) -> Protect:
+    """As asked for, else as the file has it, by an earlier run or by the recipe."""
+    whole = entry.recipe is not None and entry.recipe.whole_app
+    return options.protect or ("all" if entry.ours.everywhere or whole else "mcp")
 
 
 def _decisions(entry: Entrypoint, options: Options, chosen: list[Chosen]) -> list[Decision]:
@@ -90,10 +90,8 @@ def _decisions(entry: Entrypoint, options: Options, chosen: list[Chosen]) -> lis
     if len(spots) > 1:
         _refuse_several(entry, spots, options)
     naming = Naming(entry, layout_of(entry, options))
-    whole = entry.recipe is not None and entry.recipe.whole_app
-    protect = options.protect or ("all" if entry.ours.everywhere or whole else "mcp")
     fastmcp = any(one.family == "fastmcp" for one in chosen)
-    plan = Plan(entry.app.name, "", "", None, protect, fastmcp)
+    plan = Plan(entry.app.name, "", "", None, _protect(entry, options), fastmcp)
     decisions = [
         Decision(
             entry,

@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from mcp_auth_retrofit.edits import AddKeywords, Insert, RewriteMount
 from mcp_auth_retrofit.plan.decision import Decision, listed, quoted, spelled
 from mcp_auth_retrofit.results import Reason, Refused
-from mcp_auth_retrofit.wiring.fastapi_mcp import ORIGINS, mounts_converted
+from mcp_auth_retrofit.wiring.fastapi_mcp import conversions, mounts_converted
 from mcp_auth_retrofit.wiring.model import Converted, Entrypoint
 from mcp_auth_retrofit.wiring.names import GUARD, dotted
+from mcp_auth_retrofit.wiring.nodes import nodes
 from mcp_auth_retrofit.wiring.places import on_the_way
 
 _BY_HAND = (
@@ -24,8 +25,8 @@ _BY_HAND = (
 
 def refuse_converted(entry: Entrypoint) -> None:
     """Raises Refused where the library's routes can't be led through a guard."""
-    made = [n for n in ast.walk(entry.tree) if isinstance(n, ast.Call)]
-    servers = [call for call in made if entry.names.called(call) in ORIGINS]
+    made = [n for n in nodes(entry.tree) if isinstance(n, ast.Call)]
+    servers = conversions(entry.module)
     for converted in entry.converted:
         if converted.auth:
             raise Refused(

@@ -7,6 +7,7 @@ from mcp_auth_retrofit.plan.decision import Decision, listed, quoted
 from mcp_auth_retrofit.results import Reason, Refused
 from mcp_auth_retrofit.wiring.model import Mount
 from mcp_auth_retrofit.wiring.names import GUARD
+from mcp_auth_retrofit.wiring.nodes import nodes
 
 
 def decide_mount(decision: Decision) -> None:
@@ -125,7 +126,7 @@ def _refuse_rewritten_middleware(decision: Decision) -> None:
     entry = decision.entry
     touched = [
         node.lineno
-        for node in ast.walk(entry.tree)
+        for node in nodes(entry.tree)
         if isinstance(node, ast.Attribute) and node.attr == "user_middleware"
     ]
     if len(touched) > (entry.ours.everywhere is not None):

@@ -1,9 +1,9 @@
 """What a plan is."""
 
 from dataclasses import dataclass, field
-from typing import Literal
 
 from mcp_auth_retrofit.edits import Edit
+from mcp_auth_retrofit.options import Protect
 from mcp_auth_retrofit.results import Caution, Change
 
 
@@ -16,7 +16,7 @@ class Plan:
     mount_path: str
     mcp_path: str | None
     """Where MCP answers; None when the mount path is known only when the app runs."""
-    protect: Literal["mcp", "all"]
+    protect: Protect
     fastmcp: bool = True
     """A server is FastMCP's; else all are of the official SDK, which stands alone."""
     edits: list[Edit] = field(default_factory=list)

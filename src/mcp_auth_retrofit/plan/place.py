@@ -10,6 +10,7 @@ from mcp_auth_retrofit.results import Reason, Refused
 from mcp_auth_retrofit.wiring.mcp import bound_within
 from mcp_auth_retrofit.wiring.model import Entrypoint, Mount, Registration
 from mcp_auth_retrofit.wiring.names import argument, dotted
+from mcp_auth_retrofit.wiring.nodes import nodes
 from mcp_auth_retrofit.wiring.order import (
     Standing,
     buried,
@@ -57,7 +58,7 @@ def prefix_of(entry: Entrypoint, chosen: Chosen, options: Options) -> str | None
 
 
 def _registers_anywhere(entry: Entrypoint) -> bool:
-    for node in ast.walk(entry.tree):
+    for node in nodes(entry.tree):
         match node:
             case ast.Call(func=ast.Attribute(attr=verb)) if verb in REGISTERS:
                 given = argument(node, 0, "path")

@@ -11,6 +11,7 @@ from mcp_auth_retrofit.wiring import siblings
 from mcp_auth_retrofit.wiring.mcp import bound_by, server_of, visible
 from mcp_auth_retrofit.wiring.model import Entrypoint, McpApp, Mount, Server
 from mcp_auth_retrofit.wiring.names import FASTMCP, HELPER, dotted, imports_of, is_literal
+from mcp_auth_retrofit.wiring.nodes import nodes
 from mcp_auth_retrofit.wiring.places import Place, on_the_way
 from mcp_auth_retrofit.wiring.proof import Family, Served
 
@@ -119,7 +120,7 @@ def _last(found: list[_T]) -> _T | None:
 
 def _refuse_imported(entry: Entrypoint) -> None:
     """A sample server beside the real one would be worse than a refusal."""
-    for node in ast.walk(entry.tree):
+    for node in nodes(entry.tree):
         if isinstance(node, ast.ImportFrom) and node.names[0].name == "*":
             origin = next(origin for _, origin in imports_of(node))
             found = siblings.find(entry.path, origin)
@@ -223,7 +224,7 @@ def may_be_made_above(entry: Entrypoint, mount: Mount) -> bool:
         and node.attr in _READ_WHEN_MADE
         and dotted(node.value) == server_of(call)
         and entry.app.line < node.lineno < mount.line
-        for node in ast.walk(entry.tree)
+        for node in nodes(entry.tree)
     )
     return literal and not touched
 

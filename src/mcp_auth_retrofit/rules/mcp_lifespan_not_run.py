@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from mcp_auth_retrofit.rules.finding import Rule, Spot
 from mcp_auth_retrofit.wiring.model import Entrypoint, Mount
 from mcp_auth_retrofit.wiring.names import dotted
+from mcp_auth_retrofit.wiring.nodes import nodes
 from mcp_auth_retrofit.wiring.running import runs, unclear
 
 
@@ -49,7 +50,7 @@ def _is_whole(entry: Entrypoint, mount: Mount) -> bool:
         and node.attr in ("lifespan", "lifespan_context", "session_manager")
         and any(dotted(inner) in names for inner in ast.walk(node))
         and node not in ast.walk(mount.call)
-        for node in ast.walk(entry.tree)
+        for node in nodes(entry.tree)
     )
 
 

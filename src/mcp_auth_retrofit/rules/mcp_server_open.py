@@ -16,7 +16,8 @@ def _find(entry: Entrypoint) -> Iterator[Spot]:
     if entry.ours.everywhere is not None or entry.may_guard:
         return
     for converted in entry.converted:
-        if not (converted.auth or converted.guarded):
+        own = converted.app == entry.app.name
+        if own and not (converted.auth or converted.guarded):
             yield _open(converted.call, converted.answers_at)
     for mount in entry.mounts:
         auth = mount.served is not None and mount.served.server.auth

@@ -3,11 +3,11 @@
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 
 from mcp_auth_retrofit.wiring import siblings
 from mcp_auth_retrofit.wiring.bindings import Function, Scope
 from mcp_auth_retrofit.wiring.names import FASTAPI, Module, dotted, imports_of
+from mcp_auth_retrofit.wiring.nodes import nodes
 from mcp_auth_retrofit.wiring.places import Place, all_blocks
 from mcp_auth_retrofit.wiring.proof import meanings
 from mcp_auth_retrofit.wiring.routers import REGISTERS, calls_on, target
@@ -40,21 +40,17 @@ def makes_app(module: Module, call: ast.Call) -> bool:
         return True
     name = dotted(call.func)
     is_class = name is not None and name.rpartition(".")[2][:1].isupper()
-    return is_class and _is_subclass(module, str(name))
+    return is_class and _is_subclass(module, call.func)
 
 
-@lru_cache(maxsize=1024)
-def _is_subclass(module: Module, name: str) -> bool:
-    where = module
-    if name not in module.names.bound:
-        found = siblings.follow(module, ast.parse(name, mode="eval").body)
-        where, name = found or (module, name)
-    bound = where.names.bound.get(name, [])
+def _is_subclass(module: Module, named: ast.expr) -> bool:
+    where, bound = siblings.definitions(module, named)
     made = bound[0] if len(bound) == 1 else None
     if not isinstance(made, ast.ClassDef):
         return False
-    registers = any(verb in REGISTERS for _, verb in calls_on({"self"}, made))
-    return not registers and any(where.names.origin(base) in FASTAPI for base in made.bases)
+    if not any(where.names.origin(base) in FASTAPI for base in made.bases):
+        return False
+    return not any(verb in REGISTERS for _, verb in calls_on({"self"}, made))
 
 
 def _is_app(scope: Scope, expression: ast.AST | None, depth: int = 0) -> ast.Call | None:
@@ -96,14 +92,14 @@ def made_here(module: Module) -> Iterator[Made]:
         named.add(id(value))
         name = dotted(target(statement))
         yield Made(value, name, place, functions, _trouble(name, functions) or trouble)
-    for node in ast.walk(module.tree):
+    for node in nodes(module.tree):
         if isinstance(node, ast.Call) and id(node) not in named and makes_app(module, node):
             yield Made(node, None, (), ())
 
 
 def _trouble(name: str | None, functions: tuple[Function, ...]) -> Trouble:
-    nodes = ast.walk(functions[-1]) if functions else ()
-    if any(name in node.names for node in nodes if isinstance(node, ast.Global)):
+    inside = ast.walk(functions[-1]) if functions else ()
+    if any(name in node.names for node in inside if isinstance(node, ast.Global)):
         return "app-global", f"The factory makes a global of the app, `{name}`."
     if name and "." in name and not name.startswith("self."):
         return "app-attribute", f"The app is held in an attribute: `{name}`."

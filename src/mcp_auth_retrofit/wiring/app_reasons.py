@@ -6,6 +6,7 @@ from mcp_auth_retrofit.results import Reason
 from mcp_auth_retrofit.wiring.app_makers import Made
 from mcp_auth_retrofit.wiring.bindings import Function
 from mcp_auth_retrofit.wiring.names import FASTAPI, FASTMCP, Module
+from mcp_auth_retrofit.wiring.nodes import nodes
 
 _PROVIDER = (
     "Give FastMCP's own ScalekitProvider to the server: FastMCP(auth=ScalekitProvider(...))."
@@ -45,7 +46,7 @@ def several_apps(groups: list[list[Made]]) -> Reason:
 
 def no_app(module: Module) -> Reason:
     """Why there is no FastAPI() call to be found, told from what the file has instead."""
-    for node in ast.walk(module.tree):
+    for node in nodes(module.tree):
         if isinstance(node, ast.ClassDef) and any(
             module.names.origin(base) in FASTAPI for base in node.bases
         ):
@@ -56,7 +57,7 @@ def no_app(module: Module) -> Reason:
                 'app.mount("/mcp", ScalekitAuthMiddleware(mcp_app)).',
                 node.lineno,
             )
-    for node in ast.walk(module.tree):
+    for node in nodes(module.tree):
         if isinstance(node, Function):
             for parameter in (*node.args.args, *node.args.kwonlyargs):
                 if parameter.annotation and module.names.origin(parameter.annotation) in FASTAPI:
@@ -74,7 +75,7 @@ def no_app(module: Module) -> Reason:
             f"No FastAPI() call here: `app` is imported from `{imported.rpartition('.')[0]}`.",
             "Run apply on the file that makes the app.",
         )
-    for node in ast.walk(module.tree):
+    for node in nodes(module.tree):
         if isinstance(node, ast.Call) and module.names.called(node) in FASTMCP:
             return Reason(
                 "plain-fastmcp",

@@ -7,6 +7,7 @@ from mcp_auth_retrofit.results import Reason, Refused
 from mcp_auth_retrofit.wiring.app_makers import Made, made_here, received
 from mcp_auth_retrofit.wiring.app_reasons import no_app, no_such_app, several_apps
 from mcp_auth_retrofit.wiring.bindings import Function, Scope, assigned_in
+from mcp_auth_retrofit.wiring.fastapi_mcp import conversions, made_of
 from mcp_auth_retrofit.wiring.handed import local_names
 from mcp_auth_retrofit.wiring.model import App
 from mcp_auth_retrofit.wiring.names import (
@@ -16,6 +17,7 @@ from mcp_auth_retrofit.wiring.names import (
     dotted,
     is_main_guard,
 )
+from mcp_auth_retrofit.wiring.nodes import nodes
 from mcp_auth_retrofit.wiring.places import Place, all_blocks, on_the_way, statements_of
 from mcp_auth_retrofit.wiring.proof import prove
 
@@ -68,12 +70,12 @@ def _groups(module: Module) -> list[list[Made]]:
     direct = _grouped(made_here(module))
     mounting = {
         dotted(node.func.value)
-        for node in ast.walk(module.tree)
+        for node in nodes(module.tree)
         if isinstance(node, ast.Call)
         and isinstance(node.func, ast.Attribute)
         and node.func.attr == "mount"
     }
-    mounting |= {dotted(argument(call, 0, "fastapi")) for call in _conversions(module)} - {None}
+    mounting |= {made_of(call) for call in conversions(module)} - {None}
     others = mounting - {made.name for group in direct for made in group}
     if not others or any(_mounts_mcp(module, group) for group in direct):
         return direct
@@ -166,7 +168,7 @@ def _without_subapps(module: Module, groups: list[list[Made]]) -> list[list[Made
     """Leaves out apps that another app of this file mounts: requests reach them through it."""
     names = {group[0].name for group in groups if group[0].name}
     mounted = set()
-    for node in ast.walk(module.tree):
+    for node in nodes(module.tree):
         match node:
             case ast.Call(func=ast.Attribute(value=owner, attr="mount" | "add_route" as verb)) if (
                 dotted(owner) in names
@@ -179,17 +181,11 @@ def _without_subapps(module: Module, groups: list[list[Made]]) -> list[list[Made
     return [group for group in groups if group[0].name not in mounted] or groups
 
 
-def _conversions(module: Module) -> list[ast.Call]:
-    """Every `FastApiMCP(app)`."""
-    calls = [node for node in ast.walk(module.tree) if isinstance(node, ast.Call)]
-    return [c for c in calls if (module.names.called(c) or "").endswith(".FastApiMCP")]
-
-
 def _elsewhere(module: Module, node: ast.AST, name: str, group: Sequence[Made]) -> bool:
     """Whether a node stands in a function, none of the group's, with an app of its own by that
     name. What a function is handed under it may well be the group's.
     """
-    functions = [f for f in ast.walk(module.tree) if isinstance(f, Function)]
+    functions = [f for f in nodes(module.tree) if isinstance(f, Function)]
     own = {made.functions[-1] for made in group if made.functions}
     around = [f for f in functions if name in assigned_in(f) and node in ast.walk(f)]
     return bool(around) and around[-1] not in own
@@ -197,9 +193,9 @@ def _elsewhere(module: Module, node: ast.AST, name: str, group: Sequence[Made]) 
 
 def _mounts_mcp(module: Module, group: Sequence[Made]) -> bool:
     name = group[0].name
-    if name and any(dotted(argument(c, 0, "fastapi")) == name for c in _conversions(module)):
+    if name and any(made_of(call) == name for call in conversions(module)):
         return True
-    for node in ast.walk(module.tree):
+    for node in nodes(module.tree):
         match node:
             case ast.Call(func=ast.Attribute(value=owner, attr="mount")) if (
                 name and dotted(owner) == name and not _elsewhere(module, node, name, group)

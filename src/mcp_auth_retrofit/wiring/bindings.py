@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from mcp_auth_retrofit.wiring.names import Module, dotted, imports_of
+from mcp_auth_retrofit.wiring.nodes import nodes
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 Value = ast.AST | None
@@ -128,7 +129,7 @@ def annotation(scope: Scope, name: str) -> ast.AST | None:
 def _attributes(tree: ast.Module) -> dict[str, list[tuple[Function, _Binding]]]:
     """Assignments to attributes (`self.mcp`), in whichever method of a class they stand."""
     table: dict[str, list[tuple[Function, _Binding]]] = {}
-    for owner in ast.walk(tree):
+    for owner in nodes(tree):
         for method in owner.body if isinstance(owner, ast.ClassDef) else ():
             if isinstance(method, Function):
                 for name, bound in _table(method).items():
@@ -141,9 +142,9 @@ def _attributes(tree: ast.Module) -> dict[str, list[tuple[Function, _Binding]]]:
 def _globals(tree: ast.Module) -> dict[str, list[_Binding]]:
     """What functions bind as globals."""
     table: dict[str, list[_Binding]] = {}
-    for function in ast.walk(tree):
-        if isinstance(function, Function):
-            for node in ast.walk(function):
+    if any(isinstance(node, ast.Global) for node in nodes(tree)):
+        for function in (node for node in nodes(tree) if isinstance(node, Function)):
+            for node in own_nodes(function.body):
                 for name in node.names if isinstance(node, ast.Global) else ():
                     table.setdefault(name, []).extend(_table(function).get(name, []))
     return table

@@ -11,10 +11,17 @@ from mcp_auth_retrofit.wiring.bindings import Scope, given
 from mcp_auth_retrofit.wiring.mcp import is_guard, visible
 from mcp_auth_retrofit.wiring.model import App, Converted
 from mcp_auth_retrofit.wiring.names import FASTAPI, Module, argument, dotted, has_keyword
+from mcp_auth_retrofit.wiring.nodes import nodes
 from mcp_auth_retrofit.wiring.places import Place, places
 
-ORIGINS = frozenset({"fastapi_mcp.FastApiMCP", "fastapi_mcp.server.FastApiMCP"})
+_ORIGINS = frozenset({"fastapi_mcp.FastApiMCP", "fastapi_mcp.server.FastApiMCP"})
 _DEFAULTS = {"mount_http": "/mcp", "mount_sse": "/sse", "mount": "/mcp"}
+
+
+def conversions(module: Module) -> list[ast.Call]:
+    """Every `FastApiMCP(app)`."""
+    calls = [node for node in nodes(module.tree) if isinstance(node, ast.Call)]
+    return [call for call in calls if module.names.called(call) in _ORIGINS]
 
 
 def find_converted(module: Module, app: App) -> list[Converted]:
@@ -35,12 +42,12 @@ def mounts_converted(module: Module, call: ast.Call) -> bool:
     if not (isinstance(call.func, ast.Attribute) and call.func.attr in _DEFAULTS):
         return False
     owner = call.func.value
-    if module.names.called(owner) in ORIGINS:
+    if module.names.called(owner) in _ORIGINS:
         return True
     named = {
         dotted(target)
-        for node in ast.walk(module.tree)
-        if isinstance(node, ast.Assign) and module.names.called(node.value) in ORIGINS
+        for node in nodes(module.tree)
+        if isinstance(node, ast.Assign) and module.names.called(node.value) in _ORIGINS
         for target in node.targets
     }
     return dotted(owner) in named
@@ -50,7 +57,7 @@ def server_of(scope: Scope, expression: ast.expr) -> ast.Call | None:
     """The `FastApiMCP(...)` that a name stands for; None when it stands for something else."""
     name = dotted(expression)
     values = given(scope, name, expression.lineno) if name else []
-    calls = [v for s, v in values if s.module.names.called(v) in ORIGINS]
+    calls = [v for s, v in values if s.module.names.called(v) in _ORIGINS]
     last = calls[-1] if calls and len(calls) == len(values) else None
     return last if isinstance(last, ast.Call) else None
 

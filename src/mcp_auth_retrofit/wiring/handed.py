@@ -5,6 +5,7 @@ import copy
 
 from mcp_auth_retrofit.wiring import siblings
 from mcp_auth_retrofit.wiring.names import Module, dotted
+from mcp_auth_retrofit.wiring.nodes import nodes
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -107,7 +108,7 @@ def _only_function(module: Module, name: str) -> Function | None:
 
 def _own_method(module: Module, name: str) -> tuple[Module, Function] | None:
     """`self.name()`, when one class of the file alone has a method of that name."""
-    classes = [node for node in ast.walk(module.tree) if isinstance(node, ast.ClassDef)]
+    classes = [node for node in nodes(module.tree) if isinstance(node, ast.ClassDef)]
     methods = [method for made in classes if (method := _method(made, name)) is not None]
     return (module, _without_self(methods[0])) if len(methods) == 1 else None
 

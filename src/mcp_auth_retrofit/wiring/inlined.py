@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from mcp_auth_retrofit.wiring.names import HELPER, Names, imports_of
 
 BEGIN = re.compile(
-    r"scalekit_auth, format (\d+), written by mcp-auth-retrofit: from here to its seal"
+    r"scalekit_auth, format \d+, written by mcp-auth-retrofit: from here to its seal"
     r"(?: \((.*)\))?"
 )
 END = re.compile(r"Untouched, what mcp-auth-retrofit wrote has the seal ([0-9a-f]{16})")
@@ -25,7 +25,6 @@ class Inlined:
     last: int
     lines: tuple[int, int]
     """1-based lines of the two marks."""
-    format: int
     seal: str
     renamed: dict[str, str]
     """Names that it has here under another name, by their own."""
@@ -55,12 +54,12 @@ def find_inlined(tree: ast.Module) -> Inlined | None:
     if len(begins) != 1 or len(ends) != 1 or begins[0][0] > ends[0][0]:
         return None
     (first, opening, begin), (last, closing, end) = begins[0], ends[0]
-    pairs = (pair.partition(" as ") for pair in (begin[2] or "").split(", ") if pair)
+    pairs = (pair.partition(" as ") for pair in (begin[1] or "").split(", ") if pair)
     renamed = {own: local for own, _, local in pairs}
     back = {local: own for own, local in renamed.items()}
-    bound = {name: back.get(name, name) for s in tree.body[first:last] for name in _binds(s)}
+    bound = {name: back.get(name, name) for s in tree.body[first:last] for name in binds(s)}
     lines = (opening.lineno, closing.lineno)
-    return Inlined(first, last, lines, int(begin[1]), end[1], renamed, bound)
+    return Inlined(first, last, lines, end[1], renamed, bound)
 
 
 def _text(statement: ast.stmt) -> str | None:
@@ -69,14 +68,17 @@ def _text(statement: ast.stmt) -> str | None:
     return text if isinstance(text, str) else None
 
 
-def _binds(statement: ast.stmt) -> list[str]:
-    """The names that a statement of the guard's own module level binds."""
+def binds(statement: ast.stmt) -> dict[str, str | None]:
+    """The names that a statement of the guard's own level binds, with where each is imported from.
+
+    It imports, defines, and assigns to plain names: nothing else.
+    """
     if isinstance(statement, ast.Import | ast.ImportFrom):
-        return [name for name, _ in imports_of(statement)]
+        return dict(imports_of(statement))
     if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-        return [statement.name]
+        return {statement.name: None}
     targets = statement.targets if isinstance(statement, ast.Assign) else []
-    return [target.id for target in targets if isinstance(target, ast.Name)]
+    return {target.id: None for target in targets if isinstance(target, ast.Name)}
 
 
 def adopt(names: Names, inlined: Inlined) -> None:

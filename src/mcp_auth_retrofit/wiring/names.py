@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from mcp_auth_retrofit.wiring.nodes import nodes
+
 FASTAPI = frozenset({"fastapi.FastAPI", "fastapi.applications.FastAPI"})
 FASTMCP = frozenset({"fastmcp.FastMCP", "fastmcp.server.FastMCP", "fastmcp.server.server.FastMCP"})
 OFFICIAL = frozenset(
@@ -40,7 +42,7 @@ class Names:
         self.narrow: dict[str, str] = {}
         """Imports that only the type checker or a single function sees."""
         typing_only, local = _narrow_imports(tree)
-        for node in ast.walk(tree):
+        for node in nodes(tree):
             if isinstance(node, ast.Attribute):
                 self.attributes.add(node.attr)
             self._note(node, typing_only=id(node) in typing_only, local=id(node) in local)
@@ -58,7 +60,7 @@ class Names:
         """`FastMCP = None`, where its import fails, does not make the name another thing."""
         absent = {
             id(target)
-            for node in ast.walk(tree)
+            for node in nodes(tree)
             if isinstance(node, ast.Assign)
             and isinstance(node.value, ast.Constant)
             and node.value.value is None
@@ -161,12 +163,22 @@ def _narrow_imports(tree: ast.Module) -> tuple[set[int], set[int]]:
     """Imports under `if TYPE_CHECKING:`, and imports inside functions, by node id."""
     typing_only: set[int] = set()
     local: set[int] = set()
-    for node in ast.walk(tree):
+    for node in nodes(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            local |= {id(inner) for inner in ast.walk(node) if inner is not node}
-        elif isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
-            typing_only |= {id(inner) for child in node.body for inner in ast.walk(child)}
+            local |= set(_imports_in(node.body))
+        elif isinstance(node, ast.If) and (dotted(node.test) or "").endswith("TYPE_CHECKING"):
+            typing_only |= set(_imports_in(node.body))
     return typing_only, local
+
+
+def _imports_in(body: list[ast.AST] | list[ast.stmt]) -> Iterator[int]:
+    for statement in body:
+        if isinstance(statement, ast.Import | ast.ImportFrom):
+            yield id(statement)
+        for field in ("body", "orelse", "finalbody", "handlers", "cases"):
+            inner = getattr(statement, field, None)
+            if isinstance(inner, list):  # the body of a lambda or of `a if b else c` is none
+                yield from _imports_in(inner)
 
 
 def has_keyword(call: ast.Call, keyword: str) -> bool:

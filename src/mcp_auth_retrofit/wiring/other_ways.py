@@ -5,12 +5,13 @@ import ast
 from mcp_auth_retrofit.results import Reason, Refused
 from mcp_auth_retrofit.wiring.bindings import Scope
 from mcp_auth_retrofit.wiring.names import FASTMCP, Module, argument, has_keyword
+from mcp_auth_retrofit.wiring.nodes import nodes
 from mcp_auth_retrofit.wiring.proof import prove
 
 
 def refuse_other_ways(module: Module) -> None:
     """Raises Refused where MCP is served, or guarded, in a way this file can't show us whole."""
-    for node in ast.walk(module.tree):
+    for node in nodes(module.tree):
         if not isinstance(node, ast.Call):
             continue
         origin = module.names.called(node) or ""
@@ -24,7 +25,7 @@ def refuse_other_ways(module: Module) -> None:
 
 def refuse_client(module: Module) -> None:
     """Raises Refused where the file talks to Scalekit, and not as the published recipe does."""
-    for node in ast.walk(module.tree):
+    for node in nodes(module.tree):
         origin = module.names.called(node) or ""
         if origin.startswith("scalekit.") and origin.endswith("ScalekitClient"):
             raise Refused(

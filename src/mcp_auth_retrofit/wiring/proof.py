@@ -14,6 +14,7 @@ from mcp_auth_retrofit.wiring import siblings
 from mcp_auth_retrofit.wiring.bindings import Function, Scope, Value, annotation, given, own_nodes
 from mcp_auth_retrofit.wiring.handed import function_of
 from mcp_auth_retrofit.wiring.names import FASTMCP, OFFICIAL, argument, dotted, has_keyword
+from mcp_auth_retrofit.wiring.nodes import nodes
 
 Family = Literal["fastmcp", "official"]
 SERVES = frozenset({"http_app", "streamable_http_app", "sse_app"})
@@ -87,7 +88,7 @@ def _official_path(served: Served) -> str | None:
     if told is None and made.call is not None:
         told, scope = argument(made.call, None, keyword), made.scope
     for module in {made.scope.module, served.scope.module}:
-        for node in ast.walk(module.tree):
+        for node in nodes(module.tree):
             if isinstance(node, ast.Assign) and len(node.targets) == 1:
                 name = dotted(node.targets[0]) or ""
                 if name.endswith(f".settings.{keyword}"):

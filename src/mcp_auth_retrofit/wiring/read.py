@@ -6,6 +6,7 @@ from pathlib import Path
 
 from mcp_auth_retrofit.wiring import siblings
 from mcp_auth_retrofit.wiring.apps import find_app, find_apps
+from mcp_auth_retrofit.wiring.bindings import Function
 from mcp_auth_retrofit.wiring.fastapi_mcp import find_converted
 from mcp_auth_retrofit.wiring.inlined import Inlined, adopt, set_aside
 from mcp_auth_retrofit.wiring.mcp import (
@@ -15,6 +16,7 @@ from mcp_auth_retrofit.wiring.mcp import (
 )
 from mcp_auth_retrofit.wiring.model import App, Entrypoint, Lifespan, Ours
 from mcp_auth_retrofit.wiring.names import GUARD, Module, Names, argument, is_helper
+from mcp_auth_retrofit.wiring.nodes import nodes
 from mcp_auth_retrofit.wiring.other_ways import refuse_client, refuse_other_ways
 from mcp_auth_retrofit.wiring.places import Place, statements_of
 from mcp_auth_retrofit.wiring.recipe import Recipe, find_recipe
@@ -106,8 +108,8 @@ def _may_guard(module: Module, app: App, seen: Scan, recipe: Recipe | None) -> b
         given = argument(app.call, None, name)
         listed = given.elts if isinstance(given, ast.List | ast.Tuple) else [given]
         texts += [ast.unparse(element) for element in listed if element is not None]
-    for node in ast.walk(module.tree):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+    for node in nodes(module.tree):
+        if isinstance(node, Function | ast.ClassDef):
             decorated = any(call in ast.walk(d) for d in node.decorator_list for call in added)
             if decorated or any(is_name(a, node.name) for call in added for a in call.args):
                 texts.append(ast.unparse(node))
@@ -120,9 +122,7 @@ def _may_guard(module: Module, app: App, seen: Scan, recipe: Recipe | None) -> b
 
 def _texts_of(module: Module, named: ast.expr) -> list[str]:
     """What a function's name stands for, as source."""
-    found = siblings.follow(module, named)
-    where, name = found or (module, named.id if isinstance(named, ast.Name) else "")
-    bound = where.names.bound.get(name, [])
+    _, bound = siblings.definitions(module, named)
     return [ast.unparse(node) for node in bound if isinstance(node, ast.stmt)]
 
 
@@ -149,20 +149,8 @@ def _lifespan(module: Module, app: App, seen: Scan) -> Lifespan:
         if k.arg in ("on_startup", "on_shutdown")
         and not (isinstance(k.value, ast.Constant) and k.value.value is None)
     ]
-    text: ast.AST | None = value
-    owner = module
-    if isinstance(value, ast.Name | ast.Attribute):
-        followed = siblings.follow(module, value)
-        name = value.id if isinstance(value, ast.Name) else ""
-        if followed is not None:
-            owner, name = followed
-        defined = [
-            node
-            for node in owner.names.bound.get(name, [])
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-        ]
-        if len(defined) == 1:
-            text = defined[0]
+    _, bound = siblings.definitions(module, value)
+    defined = [node for node in bound if isinstance(node, Function)]
     return Lifespan(
         value=value,
         keyword=keyword,
@@ -170,7 +158,7 @@ def _lifespan(module: Module, app: App, seen: Scan) -> Lifespan:
         more_handlers=_may_have_handlers(module),
         assigned=tuple(seen.assigned),
         wrapped=tuple(seen.wrapped),
-        text=text,
+        text=defined[0] if len(defined) == 1 else value,
     )
 
 
@@ -211,6 +199,6 @@ def _ours(module: Module, seen: Scan) -> Ours:
                 public = tuple(str(e.value) for e in given.elts if isinstance(e, ast.Constant))
     used = any(
         isinstance(node, ast.Name) and node.id == origins.get("require_settings")
-        for node in ast.walk(module.tree)
+        for node in nodes(module.tree)
     )
     return Ours(origins, metadata, tuple(bare), everywhere, public, used)

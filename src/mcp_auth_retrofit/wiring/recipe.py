@@ -13,6 +13,7 @@ from mcp_auth_retrofit.wiring import siblings
 from mcp_auth_retrofit.wiring.bindings import Function, Scope
 from mcp_auth_retrofit.wiring.model import App
 from mcp_auth_retrofit.wiring.names import Module, argument, dotted
+from mcp_auth_retrofit.wiring.nodes import nodes
 from mcp_auth_retrofit.wiring.places import Place, places, statements_of
 from mcp_auth_retrofit.wiring.proof import prove
 from mcp_auth_retrofit.wiring.recipe_text import changed, exempt
@@ -110,18 +111,13 @@ def _middleware(module: Module, app: App, statement: ast.stmt) -> Iterator[tuple
 
 def _defined(module: Module, named: ast.expr | None) -> Iterator[tuple[Module, Function]]:
     """The function that a name stands for, or the `dispatch` of the class that it stands for."""
-    where, name = module, dotted(named) or ""
-    if name not in module.names.bound:
-        found = siblings.follow(module, named)
-        if found is None:
-            return
-        where, name = found
-    for bound in where.names.bound.get(name, []):
-        if isinstance(bound, Function):
-            yield where, bound
-        elif isinstance(bound, ast.ClassDef):
+    where, bound = siblings.definitions(module, named)
+    for made in bound:
+        if isinstance(made, Function):
+            yield where, made
+        elif isinstance(made, ast.ClassDef):
             yield from (
-                (where, s) for s in bound.body if isinstance(s, Function) and s.name == "dispatch"
+                (where, s) for s in made.body if isinstance(s, Function) and s.name == "dispatch"
             )
 
 
@@ -133,7 +129,7 @@ def _validates(module: Module, function: Function) -> bool:
     """It hands something to `validate_...` of an object that a Scalekit client is bound to."""
     clients = {
         dotted(target)
-        for node in ast.walk(module.tree)
+        for node in nodes(module.tree)
         if isinstance(node, ast.Assign) and _makes_client(module, node.value)
         for target in node.targets
     }

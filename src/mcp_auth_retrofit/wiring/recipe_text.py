@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from mcp_auth_retrofit.wiring.bindings import Function
 from mcp_auth_retrofit.wiring.names import Module, dotted
+from mcp_auth_retrofit.wiring.nodes import nodes
 
 _METHODS = frozenset(
     {"get", "getlist", "startswith", "strip", "split", "partition", "replace", "removeprefix"}
@@ -28,7 +29,7 @@ def changed(module: Module, function: Function) -> tuple[str, int] | None:
             case ast.Attribute(ctx=ast.Store()) | ast.Subscript(ctx=ast.Store()):
                 what = f"it sets `{ast.unparse(node)}`"
             case ast.Call(func=ast.Attribute(value=held, attr="startswith"), args=[prefix]) if (
-                _is_path(held) and ".well-known" not in ast.unparse(prefix)
+                _is_path(held) and not _is_metadata(prefix)
             ):
                 what = f"it lets through all that begins with {ast.unparse(prefix)}"
             case ast.Constant(value=int(status)) if 400 <= status < 600 and status != 401:
@@ -70,22 +71,24 @@ def _compared(module: Module, node: ast.AST) -> Iterator[str]:
     match node:
         case ast.Compare(left=left, comparators=[right]) if _is_path(left) or _is_path(right):
             compared = [left, right]
-        case ast.Call(func=ast.Attribute(value=held, attr="startswith"), args=[prefix]) if _is_path(
-            held
-        ):
-            compared = [prefix]
     for expression in compared:
         listed = expression
         if isinstance(expression, ast.Name):
             values = [
                 n.value
-                for n in ast.walk(module.tree)
+                for n in nodes(module.tree)
                 if isinstance(n, ast.Assign) and dotted(n.targets[0]) == expression.id
             ]
             listed = values[0] if len(values) == 1 else expression
         for inner in ast.walk(listed):
             if isinstance(inner, ast.Constant) and isinstance(inner.value, str):
                 yield inner.value
+
+
+def _is_metadata(prefix: ast.expr) -> bool:
+    """Whether a prefix, or each of a tuple of them, is one of the metadata."""
+    texts = [node.value for node in ast.walk(prefix) if isinstance(node, ast.Constant)]
+    return bool(texts) and all(".well-known" in str(text) for text in texts)
 
 
 def _is_path(expression: ast.expr) -> bool:

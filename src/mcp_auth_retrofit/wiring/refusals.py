@@ -15,6 +15,7 @@ from mcp_auth_retrofit.wiring.names import (
     dotted,
     has_keyword,
 )
+from mcp_auth_retrofit.wiring.nodes import nodes
 from mcp_auth_retrofit.wiring.other_ways import has_own_guard, is_transport
 from mcp_auth_retrofit.wiring.proof import SERVES, meanings, prove
 from mcp_auth_retrofit.wiring.scanned import Mounting, Scan
@@ -35,7 +36,7 @@ def refuse_unproved_mounts(module: Module, seen: Scan, entry: Entrypoint) -> Non
         if mounting.call not in proved:
             _refuse_lookalike(module, mounting)
     known = {mounting.call for mounting in seen.mounts}
-    for node in ast.walk(module.tree):
+    for node in nodes(module.tree):
         if isinstance(node, ast.Call) and node not in known:
             _refuse_elsewhere(entry, node)
     _refuse_hidden_lifespan(module, entry)
@@ -151,20 +152,16 @@ def _behind_own_guard(shown: str, line: int) -> Reason:
 
 def _class_of(module: Module, called: ast.expr) -> ast.ClassDef | None:
     """The class that a call makes an object of, when it is one of the project's; ours is none."""
-    where, name = module, dotted(called) or ""
-    if name not in module.names.bound:
-        found = siblings.follow(module, called)
-        if found is None or found[0].path.stem == HELPER:
-            return None
-        where, name = found
-    bound = where.names.bound.get(name, [])
+    where, bound = siblings.definitions(module, called)
+    if where.path.stem == HELPER:
+        return None
     return bound[0] if len(bound) == 1 and isinstance(bound[0], ast.ClassDef) else None
 
 
 def _refuse_hidden_lifespan(module: Module, entry: Entrypoint) -> None:
     """A lifespan that is set by a way around `app.router` would silently replace the merged one."""
     known = {setting.line for setting in (*entry.lifespan.assigned, *entry.lifespan.wrapped)}
-    for node in ast.walk(module.tree):
+    for node in nodes(module.tree):
         line = None
         match node:
             case ast.Attribute(attr="lifespan_context", ctx=ast.Store()):
@@ -184,7 +181,7 @@ def _refuse_hidden_lifespan(module: Module, entry: Entrypoint) -> None:
 
 
 def _unproved(module: Module, call: ast.Call, mounted: ast.expr, scope: Scope) -> Reason:
-    loops = [n for n in ast.walk(module.tree) if isinstance(n, ast.For | ast.While)]
+    loops = [n for n in nodes(module.tree) if isinstance(n, ast.For | ast.While)]
     if any(call in ast.walk(loop) for loop in loops):
         return mount_in_loop(call.lineno)
     shown = ast.unparse(mounted)
@@ -211,7 +208,7 @@ def _serving(called: ast.expr) -> str:
 
 def _sub_app(where: Module, shown: str, line: int) -> Reason:
     """What is mounted is a FastAPI app, in which MCP is served, and maybe guarded, by its file."""
-    for node in ast.walk(where.tree):
+    for node in nodes(where.tree):
         if isinstance(node, ast.Call) and has_keyword(node, "auth_config"):
             return _behind_own_guard(shown, line)
     return Reason(

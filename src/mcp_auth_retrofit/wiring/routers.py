@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from mcp_auth_retrofit.wiring import siblings
 from mcp_auth_retrofit.wiring.model import Kind
 from mcp_auth_retrofit.wiring.names import Module, argument, dotted
+from mcp_auth_retrofit.wiring.nodes import nodes
 
 Route = tuple[Kind, str | None, frozenset[str] | None]
 """(kind, path pattern, methods); None for what can't be read (methods: any)."""
@@ -77,7 +78,7 @@ def routes_of(router: ast.expr, module: Module, depth: int = 0) -> list[Route] |
 def _own(name: str, module: Module, depth: int) -> list[Route] | None:
     made = [
         node.value
-        for node in ast.walk(module.tree)
+        for node in nodes(module.tree)
         if isinstance(node, ast.Assign | ast.AnnAssign) and is_name(target(node), name)
     ]
     if len(made) != 1 or not isinstance(made[0], ast.Call):

@@ -4,7 +4,7 @@ import ast
 from functools import lru_cache
 from pathlib import Path
 
-from mcp_auth_retrofit.wiring.names import Module, Names
+from mcp_auth_retrofit.wiring.names import Module, Names, dotted
 
 _MARKS = ("pyproject.toml", "setup.py", "setup.cfg", "requirements.txt", ".git")
 
@@ -60,3 +60,11 @@ def follow(module: Module, expression: ast.AST | None) -> tuple[Module, str] | N
     found = find(module.path, origin) if origin else None
     parsed = parse(found[0]) if found else None
     return (parsed, found[1]) if found and parsed else None
+
+
+def definitions(module: Module, named: ast.AST | None) -> tuple[Module, list[ast.AST]]:
+    """What binds a name: in its own module, or else in the one of the project it comes from."""
+    where, name = module, dotted(named) or ""
+    if name not in module.names.bound:
+        where, name = follow(module, named) or (module, name)
+    return where, where.names.bound.get(name, [])

@@ -108,6 +108,7 @@ def _flush(body: Sequence[cst.CSTNode]) -> list[cst.BaseStatement]:
     """The lines of a block: empty ones without blanks, and none of them above the first."""
     first, *rest = (line.visit(_Empty()) for line in body)
     leading = [line for line in getattr(first, "leading_lines", ()) if line.comment]
+    # visit() may give a sentinel or None by its type; _Empty gives neither.
     return [first.with_changes(leading_lines=leading), *rest]  # type: ignore[list-item,union-attr]
 
 

@@ -138,6 +138,7 @@ class _Swap(cst.CSTTransformer):
     def on_leave(
         self, original_node: cst.CSTNodeT, updated_node: cst.CSTNodeT
     ) -> cst.CSTNodeT | cst.RemovalSentinel | cst.FlattenSentinel[cst.CSTNodeT]:
+        # A swap may be of another kind than what it replaces.
         return self._swaps.get(original_node, updated_node)  # type: ignore[return-value]
 
 
