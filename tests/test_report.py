@@ -229,8 +229,8 @@ def test_the_plan_says_all_that_follows(tmp_path: Path) -> None:
         "Warning: Beware. [general]",
     ):
         assert part in said
-    assert "There may be more" not in said
-    assert "There may be more" in "\n".join(text.plan(changed(tmp_path, complete=False), tmp_path))
+    assert "there may be more" not in said
+    assert "there may be more" in "\n".join(text.plan(changed(tmp_path, complete=False), tmp_path))
 
 
 def test_the_plan_for_the_whole_app(tmp_path: Path) -> None:

@@ -44,7 +44,8 @@ LOUD = {
     },
     "MAR002": {
         "a route behind": MOUNT + ROUTE,
-        "an unknown router behind": MOUNT + "from elsewhere import r\napp.include_router(r)\n",
+        "an unknown router behind, with a prefix": MOUNT
+        + "from elsewhere import r\napp.include_router(r, prefix='/api')\n",
         "in an if": "if os.getenv('A'):\n    " + MOUNT + ROUTE,
         "before a main guard": MOUNT + ROUTE + 'if __name__ == "__main__":\n    print()\n',
     },
@@ -73,6 +74,7 @@ QUIET = {
         "unknown call behind a prefix": MOUNT + "install(app)\n",
     },
     "MAR002": {
+        "an unknown router behind": MOUNT + "from elsewhere import r\napp.include_router(r)\n",
         "last": ROUTE + MOUNT,
         "before a catch-all": ROUTE + MOUNT + CATCH_ALL,
         "before static files at the root": MOUNT + 'app.mount("/", StaticFiles(directory="."))\n',

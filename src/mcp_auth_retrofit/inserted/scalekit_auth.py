@@ -264,6 +264,8 @@ class ScalekitAuthMiddleware:
     `public` are the exact paths below `app` that need no token.
     """
 
+    __name__ = "scalekit_auth"  # rate limiters and access logs ask an endpoint for it
+
     def __init__(self, app: ASGIApp, public: Iterable[str] = ()) -> None:
         self.app = app
         self.public = frozenset(public)
@@ -350,8 +352,9 @@ def for_browser(config: Settings, scope: Scope, send: Send) -> Send:
     cors = [m for m in stack if inspect.isclass(m.cls) and issubclass(m.cls, CORSMiddleware)]
     allowed = {o.lower() for m in cors for o in m.kwargs.get("allow_origins", ()) if o != "*"}
     allowed |= set(config.origins or [config.origin])
-    local = not config.origins and re.fullmatch(LOOPBACK, origin, re.I)
-    if not (local or "*" in allowed or origin.lower() in allowed):
+    patterns = [m.kwargs["allow_origin_regex"] for m in cors if m.kwargs.get("allow_origin_regex")]
+    patterns += [] if config.origins else [rf"(?i:{LOOPBACK})"]
+    if not (allowed & {"*", origin.lower()} or any(re.fullmatch(p, origin) for p in patterns)):
         raise Answer(403, NO_STORE, "origin not allowed")
     if cors:
         return send
@@ -386,6 +389,8 @@ def route_path(scope: Scope) -> str:
 class Metadata:
     """Serves PROTECTED_RESOURCE_METADATA to anyone (RFC 9728, 3)."""
 
+    __name__ = "protected_resource_metadata"
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = {"Access-Control-Allow-Origin": "*", "X-Content-Type-Options": "nosniff"}
         allow = {**headers, **PREFLIGHT, "Allow": "GET, HEAD, OPTIONS"}
@@ -413,6 +418,8 @@ def add_protected_resource_metadata(app: Starlette) -> None:
 
 
 class WithSlash:
+    __name__ = "with_slash"
+
     def __init__(self, app: Starlette) -> None:
         self.app = app
 

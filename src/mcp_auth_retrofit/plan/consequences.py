@@ -35,18 +35,19 @@ def tell_consequences(decisions: Sequence[Decision]) -> None:
         _tell_inner_path(decision)
         _tell_family(decision)
     _tell_several(decisions)
-    _tell_other_guard(first)
+    _tell_gatekeepers(first)
     _tell_other_server(first)
 
 
-def _tell_other_guard(first: Decision) -> None:
-    if first.entry.may_guard:
+def _tell_gatekeepers(first: Decision) -> None:
+    for one in first.entry.gatekeepers:
         first.plan.warnings.append(
             Caution(
                 "other-guard",
-                "A middleware of yours looks as if it asked for credentials: it stands outside of "
-                "this guard, and must let pass /.well-known/oauth-protected-resource, /health and "
-                "what carries a Scalekit token.",
+                f"`{one.name}` looks as if it asked for credentials: it stands outside of this "
+                "guard, and must let pass /.well-known/oauth-protected-resource, /health and what "
+                "carries a Scalekit token.",
+                one.line,
             )
         )
 

@@ -21,12 +21,14 @@ from mcp_auth_retrofit.results import Reason, Refused
 from mcp_auth_retrofit.wiring.model import Entrypoint
 from mcp_auth_retrofit.wiring.names import argument
 from mcp_auth_retrofit.wiring.running import runs
+from mcp_auth_retrofit.wiring.surroundings import refuse_surroundings, tell_surroundings
 
 
 def decide(entry: Entrypoint, options: Options) -> Plan:
     """The plan for one entrypoint. Raises Refused where nothing safe can be done."""
     _refuse_routes_keyword(entry)
     refuse_converted(entry)
+    refuse_surroundings(entry)
     if entry.converted:
         decisions = [_converted(entry, options)]
     else:
@@ -51,6 +53,9 @@ def decide(entry: Entrypoint, options: Options) -> Plan:
         for decision in decisions:
             decide_mount(decision)
     tell_consequences(decisions)
+    if entry.ours.metadata is None:
+        made = first.chosen == Chosen(None, None, None)
+        first.plan.warnings += tell_surroundings(entry, makes_server=made)
     imports = first.naming.edit()
     if imports is not None:
         first.plan.edits.append(imports)

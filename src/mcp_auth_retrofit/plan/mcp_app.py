@@ -12,6 +12,8 @@ from mcp_auth_retrofit.wiring.proof import Made
 
 Keywords = tuple[tuple[str, str], ...]
 
+_STATELESS = ", stateless_http=True"
+"""Sessions live in one process: with several workers, a client's next request finds none."""
 _SAMPLE = '''\
 {mcp} = {fastmcp}({title})
 {gap}
@@ -110,7 +112,8 @@ def _make_mcp_app(decision: Decision, keywords: Keywords) -> None:
     """The HTTP app of a server that nobody serves yet."""
     early, server, name = decision.early, decision.server, decision.mcp_app
     extra = "".join(f", {keyword}={value}" for keyword, value in keywords)
-    code = f'{name} = {server}.http_app(path="/"{extra})\n'
+    stateless = "" if any(keyword == "stateless_http" for keyword, _ in keywords) else _STATELESS
+    code = f'{name} = {server}.http_app(path="/"{stateless}{extra})\n'
     if decision.chosen.family == "official":
         made = decision.chosen.server.made if decision.chosen.server else None
         code = _official(name, server, made)
@@ -132,6 +135,11 @@ def _official(name: str, server: str, made: Made | None) -> str:
     """mcp 2 takes the path when the app is made, mcp 1 among the server's settings."""
     called = made.scope.module.names.called(made.call) if made is not None else None
     if (called or "").endswith("MCPServer"):
-        return f'{name} = {server}.streamable_http_app(streamable_http_path="/")\n'
-    setting = f'{server}.settings.streamable_http_path = "/"\n'
-    return f"{setting}{name} = {server}.streamable_http_app()\n"
+        given = f'streamable_http_path="/"{_STATELESS}'
+        return f"{name} = {server}.streamable_http_app({given})\n"
+    settings = f"{server}.settings"
+    return (
+        f'{settings}.streamable_http_path = "/"\n'
+        f"{settings}.stateless_http = True\n"
+        f"{name} = {server}.streamable_http_app()\n"
+    )

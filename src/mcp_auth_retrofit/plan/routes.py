@@ -7,8 +7,9 @@ from mcp_auth_retrofit.edits import Insert, Remove
 from mcp_auth_retrofit.plan.decision import Decision, spelled
 from mcp_auth_retrofit.plan.place import answers
 from mcp_auth_retrofit.results import Caution
+from mcp_auth_retrofit.wiring.model import Entrypoint, Registration
 from mcp_auth_retrofit.wiring.names import argument
-from mcp_auth_retrofit.wiring.order import behind_unseen
+from mcp_auth_retrofit.wiring.order import behind_unseen, matches
 from mcp_auth_retrofit.wiring.places import Place
 
 
@@ -29,41 +30,68 @@ def decide_metadata(decision: Decision) -> None:
 
 
 def decide_health(decision: Decision) -> None:
-    """In front of the mount: a root mount or a catch-all behind it would swallow it."""
+    """In front of the mount: a root mount or a catch-all behind it would swallow it.
+
+    It stays out of the schema, whose routes may be tools of a server that is made from it.
+    """
     entry = decision.entry
     if answers(entry, "/health") or answers(entry, "/health/"):
         return
-    # A router that can't be read may have a /health too: it wins, and keeps its place in the docs.
-    mounts = {mount.call for mount in entry.mounts}
-    others = [r for r in entry.registrations if r.call not in mounts]
-    unseen = any(r.path is None or r.kind == "router" for r in others)
-    # What is in the schema when the server is made from it becomes a tool.
-    hidden = ", include_in_schema=False" if unseen or decision.chosen.from_app else ""
+    place = _health_place(decision)
+    hidden = _may_have_health(decision, place)
+    if hidden:
+        decision.plan.warnings.append(
+            Caution(
+                "health-unclear",
+                "No /health is added: what is registered here can't be read and may have one, "
+                "which would no longer answer.",
+                hidden[0].line,
+            )
+        )
+        return
     name = decision.naming.free("health", "health_check", "healthz")
     code = (
-        f'@{decision.app}.get("/health"{hidden})\n'
+        f'@{decision.app}.get("/health", include_in_schema=False)\n'
         f"async def {name}() -> dict[str, str]:\n"
         '    return {"status": "healthy"}\n'
     )
+    guarded = argument(entry.app.call, None, "dependencies") is not None
     decision.plan.add(
-        Insert(_health_place(decision), code, blank=decision.apart),
+        Insert(place, code, blank=decision.apart),
         "health",
         entry.app.line,
-        "Adds GET /health, open to everybody.",
+        "Adds GET /health, behind the app's own dependencies."
+        if guarded
+        else "Adds GET /health, open to everybody.",
     )
 
 
 def _health_place(decision: Decision) -> Place:
     """Above the mount; behind it when an unknown call follows that may register a /health too."""
     entry, place = decision.entry, decision.top_place
-    block = entry.app.block
-    here = place[-1][1]
-    unseen = [r for r in entry.registrations if r.kind == "opaque" and r.top(block) >= here]
-    if not unseen or not decision.spot.prefix:
+    prefix = decision.spot.prefix
+    if not prefix or not _unseen_behind(entry, place):
         return place
-    own = decision.chosen.mount
-    limit = behind_unseen(entry, decision.spot.prefix or "", own)
-    return (*block, ("body", max(here, limit)))
+    limit = behind_unseen(entry, prefix, decision.chosen.mount)
+    return (*entry.app.block, ("body", max(place[-1][1], limit)))
+
+
+def _unseen_behind(entry: Entrypoint, place: Place) -> list[Registration]:
+    block, here = entry.app.block, place[-1][1]
+    return [r for r in entry.registrations if r.kind == "opaque" and r.top(block) >= here]
+
+
+def _may_have_health(decision: Decision, place: Place) -> list[Registration]:
+    """What can't be read and would come behind a /health at a place, or lies where one may be."""
+    entry = decision.entry
+    below = [
+        r
+        for r in entry.registrations
+        if r.kind == "router" and r.path and matches(r.path + "/{rest:path}", "/health/")
+    ]
+    serving = {stop.index for stop in entry.stops}  # `ui.run_with(app)`: all it may do is known
+    unseen = [r for r in _unseen_behind(entry, place) if r.top(entry.app.block) not in serving]
+    return [*unseen, *below] if decision.spot.prefix else below
 
 
 def decide_bare_paths(decisions: Sequence[Decision]) -> None:

@@ -41,12 +41,11 @@ def _consequences(result: FileResult) -> list[str]:
     if result.locked:
         lines.append(f"  Begins to need a token: {', '.join(result.locked)}")
     if not result.complete:
-        lines.append(
-            "  There may be more such paths: part of the routing cannot be read from here."
-        )
+        lines.append("  Part of the routing cannot be read from here: there may be more paths.")
     if result.open_routes and result.protect != "all":
         count = result.open_routes
         what = "1 route of the app stays" if count == 1 else f"{count} routes of the app stay"
+        what = what if result.complete else f"At least {what}"
         lines.append(f"  {what} open, as now; --protect all asks for a token there too.")
     if result.changes:
         lines.append(f"  The app will not start without its settings: {', '.join(REQUIRED)}.")

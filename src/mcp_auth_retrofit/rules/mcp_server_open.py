@@ -13,7 +13,7 @@ from mcp_auth_retrofit.wiring.model import Entrypoint
 
 
 def _find(entry: Entrypoint) -> Iterator[Spot]:
-    if entry.ours.everywhere is not None or entry.may_guard:
+    if entry.ours.everywhere is not None or entry.gatekeepers:
         return
     for converted in entry.converted:
         own = converted.app == entry.app.name

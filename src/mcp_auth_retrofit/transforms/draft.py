@@ -225,10 +225,12 @@ def _joined(slot: _Slot, statement: cst.BaseStatement, apart: int) -> list[cst.B
         defines = bool(before) and isinstance(before[-1], cst.FunctionDef)
         wanted = max(slot.above, apart if defines else 0) if before else 0
         return [*before, _spaced(statement, wanted)]
-    own = _blanks(lines)
+    own, commented = _blanks(lines), any(line.comment for line in lines)
     first, *rest = before
-    first = _spaced(first, own)
-    below = [*[blank_line()] * slot.above, *lines[own:]]
+    missing = max(0, own - _blanks(leading_lines(first)))
+    # The very lines that stood there: an empty one may hold spaces.
+    first = with_leading(first, [*lines[:missing], *leading_lines(first)])
+    below = [*[blank_line()] * max(slot.above, int(commented)), *lines[own:]]
     return [first, *rest, with_leading(statement, below)]
 
 

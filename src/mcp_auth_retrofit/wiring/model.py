@@ -12,6 +12,7 @@ from mcp_auth_retrofit.wiring.places import Place, statements_of
 from mcp_auth_retrofit.wiring.proof import Made, Served
 
 if TYPE_CHECKING:
+    from mcp_auth_retrofit.wiring.gatekeepers import Gatekeeper
     from mcp_auth_retrofit.wiring.recipe import Recipe
 
 Kind = Literal["route", "websocket", "router", "mount", "frontend", "opaque"]
@@ -261,8 +262,8 @@ class Entrypoint:
     """The guard, where an earlier run put it into this file; the tree passes it over."""
     recipe: "Recipe | None"
     """The published recipe, where the file follows it."""
-    may_guard: bool
-    """A middleware of the app looks as if it asked for credentials."""
+    gatekeepers: "tuple[Gatekeeper, ...]"
+    """Middlewares of the app that look as if they asked for credentials."""
     names: Names
 
     @property

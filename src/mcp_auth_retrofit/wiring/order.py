@@ -36,7 +36,7 @@ def buries(registration: Registration, prefix: str) -> bool:
         case "opaque":
             # An unknown call may register a catch-all; a prefix mount that stands first is safe.
             return prefix != ""
-        case "mount" if path is not None:
+        case "mount" | "router" if path is not None:
             return matches(path + "/{rest:path}", prefix + "/")
         case "route" if path is not None:
             if "{" in path:
@@ -53,7 +53,7 @@ def buried(registration: Registration, prefix: str) -> bool:
     path = registration.path
     if path is None or registration.kind in ("opaque", "frontend"):
         return False
-    if registration.kind == "mount":
+    if registration.kind in ("mount", "router"):
         return (path + "/").startswith(prefix + "/")
     return path.startswith(prefix + "/")
 

@@ -3,8 +3,8 @@
 import ast
 
 from mcp_auth_retrofit.results import Reason, Refused
-from mcp_auth_retrofit.wiring.bindings import Scope
-from mcp_auth_retrofit.wiring.names import FASTMCP, Module, argument, has_keyword
+from mcp_auth_retrofit.wiring.bindings import Function, Scope
+from mcp_auth_retrofit.wiring.names import FASTMCP, Module, argument, dotted, has_keyword
 from mcp_auth_retrofit.wiring.nodes import nodes
 from mcp_auth_retrofit.wiring.proof import prove
 
@@ -21,6 +21,8 @@ def refuse_other_ways(module: Module) -> None:
             _refuse_outer_app(module, node)
         if is_transport(origin):
             raise Refused(_by_hand(module, node))
+        if origin == "ray.serve.ingress" and not _is_maker(module, argument(node, 0, "app")):
+            raise Refused(_pickled(node.lineno))
 
 
 def refuse_client(module: Module) -> None:
@@ -58,6 +60,21 @@ def _by_hand(module: Module, call: ast.Call) -> Reason:
         "Serve the tools with FastMCP and mount its http_app(), or put "
         "ScalekitAuthMiddleware(...) around each ASGI app that answers for MCP.",
         call.lineno,
+    )
+
+
+def _is_maker(module: Module, given: ast.expr | None) -> bool:
+    """Whether what Ray Serve is given makes the app where it runs."""
+    bound = module.names.bound.get(dotted(given) or "", [])
+    return bool(bound) and all(isinstance(one, Function) for one in bound)
+
+
+def _pickled(line: int) -> Reason:
+    return Reason(
+        "app-pickled",
+        "Ray Serve pickles the app it is given, and an MCP server can't be pickled.",
+        "Give serve.ingress() a function that makes the app, and run apply again.",
+        line,
     )
 
 

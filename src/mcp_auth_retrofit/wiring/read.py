@@ -1,13 +1,13 @@
 """Builds the model of one entrypoint: the only way into this package from above."""
 
 import ast
-import re
 from pathlib import Path
 
 from mcp_auth_retrofit.wiring import siblings
 from mcp_auth_retrofit.wiring.apps import find_app, find_apps
 from mcp_auth_retrofit.wiring.bindings import Function
 from mcp_auth_retrofit.wiring.fastapi_mcp import find_converted
+from mcp_auth_retrofit.wiring.gatekeepers import find_gatekeepers
 from mcp_auth_retrofit.wiring.inlined import Inlined, adopt, set_aside
 from mcp_auth_retrofit.wiring.mcp import (
     find_mcp_apps,
@@ -21,7 +21,6 @@ from mcp_auth_retrofit.wiring.other_ways import refuse_client, refuse_other_ways
 from mcp_auth_retrofit.wiring.places import Place, statements_of
 from mcp_auth_retrofit.wiring.recipe import Recipe, find_recipe
 from mcp_auth_retrofit.wiring.refusals import refuse_own_metadata, refuse_unproved_mounts
-from mcp_auth_retrofit.wiring.routers import is_name
 from mcp_auth_retrofit.wiring.scan import scan
 from mcp_auth_retrofit.wiring.scanned import Scan
 
@@ -92,38 +91,9 @@ def _entrypoint(
         cors=(*seen.cors, *_constructor_cors(module, found)),
         inlined=inlined,
         recipe=recipe,
-        may_guard=_may_guard(module, found, seen, recipe),
+        gatekeepers=find_gatekeepers(module, found, seen, recipe),
         names=module.names,
     )
-
-
-_CREDENTIALS = re.compile(r"auth|jwt|token|api[-_]?key|credential|bearer", re.IGNORECASE)
-
-
-def _may_guard(module: Module, app: App, seen: Scan, recipe: Recipe | None) -> bool:
-    """Whether a middleware, by its name or its text, looks as if it asked for credentials."""
-    added = [call for call in seen.middleware if recipe is None or not recipe.is_of(call)]
-    texts = [ast.unparse(call) for call in added]
-    for name in ("middleware", "dependencies"):
-        given = argument(app.call, None, name)
-        listed = given.elts if isinstance(given, ast.List | ast.Tuple) else [given]
-        texts += [ast.unparse(element) for element in listed if element is not None]
-    for node in nodes(module.tree):
-        if isinstance(node, Function | ast.ClassDef):
-            decorated = any(call in ast.walk(d) for d in node.decorator_list for call in added)
-            if decorated or any(is_name(a, node.name) for call in added for a in call.args):
-                texts.append(ast.unparse(node))
-        elif isinstance(node, ast.Call) and node.func in added:
-            # `app.middleware("http")(check)`: here, or in a module of the project
-            texts += [text for given in node.args for text in _texts_of(module, given)]
-    # CORS names the Authorization header, and lets everybody in.
-    return any(_CREDENTIALS.search(text) for text in texts if "CORSMiddleware" not in text)
-
-
-def _texts_of(module: Module, named: ast.expr) -> list[str]:
-    """What a function's name stands for, as source."""
-    _, bound = siblings.definitions(module, named)
-    return [ast.unparse(node) for node in bound if isinstance(node, ast.stmt)]
 
 
 def _constructor_cors(module: Module, app: App) -> list[int]:

@@ -1,17 +1,23 @@
 """Reading (never running) the project's other modules that an entrypoint imports from."""
 
 import ast
+from contextlib import suppress
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 
+from mcp_auth_retrofit.discover import python_files
 from mcp_auth_retrofit.wiring.names import Module, Names, dotted
 
+_MOST = 5000
+"""Files; a larger project is looked at in part."""
+_ASIDE = frozenset({"test", "tests", "testing", "examples", "example", "docs", "benchmarks"})
 _MARKS = ("pyproject.toml", "setup.py", "setup.cfg", "requirements.txt", ".git")
 
 
 def forget() -> None:
     """Files may have come, gone or changed since they were looked at."""
-    for remembered in (roots, find, parse):
+    for remembered in (roots, find, parse, texts):
         remembered.cache_clear()
 
 
@@ -23,8 +29,30 @@ def roots(entry: Path) -> list[Path]:
         # An absolute import does not begin inside a package, but for a script's own folder.
         if folder == entry.parent or not (folder / "__init__.py").exists():
             found += [folder, folder / "src"]
-        if any((folder / mark).exists() for mark in _MARKS):
+        if is_project(folder):
             break
+    return found
+
+
+def is_project(folder: Path) -> bool:
+    """Whether a folder holds what a project's own folder has."""
+    return any((folder / mark).exists() for mark in _MARKS)
+
+
+def package_root(entry: Path) -> Path:
+    """The first folder above a file that is no package."""
+    return next(folder for folder in entry.parents if not (folder / "__init__.py").exists())
+
+
+@lru_cache(maxsize=4)
+def texts(root: Path) -> list[tuple[Path, bytes]]:
+    """The Python files of a project, but its tests and examples."""
+    found = []
+    for path in islice(python_files([root]), _MOST):
+        folders = path.relative_to(root).parts[:-1]
+        if not _ASIDE.intersection(folders) and not path.name.startswith("test_"):
+            with suppress(OSError):
+                found.append((path, path.read_bytes()))
     return found
 
 

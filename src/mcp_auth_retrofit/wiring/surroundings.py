@@ -1,0 +1,141 @@
+"""What the project's other modules do with an entrypoint's app: read as text first, then parsed.
+
+Other people's rewriters look at one file. An app that another module mounts never runs its own
+lifespan, and MCP that another module adds to it would stay open.
+"""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from mcp_auth_retrofit.results import Caution, Reason, Refused
+from mcp_auth_retrofit.wiring import siblings
+from mcp_auth_retrofit.wiring.model import Entrypoint
+from mcp_auth_retrofit.wiring.names import FASTMCP, OFFICIAL, Module, dotted
+from mcp_auth_retrofit.wiring.nodes import nodes
+from mcp_auth_retrofit.wiring.routers import REGISTERS
+
+_CALLS = re.compile(rb"\.(mount|host|add_middleware|include_router|add_route)\(|\bMount\(")
+_STRICT = re.compile(r"^[^#\n]*env_file\s*[=\"'].*$", re.MULTILINE)
+
+
+def refuse_surroundings(entry: Entrypoint) -> None:
+    """Raises Refused where another module mounts this app, or adds MCP to it."""
+    stem = (entry.path.parent if entry.path.stem == "__init__" else entry.path).stem.encode()
+    for path, text in _others(entry.path):
+        if stem in text and _CALLS.search(text):
+            module = siblings.parse(path)
+            if module is not None:
+                _refuse_use(entry, module)
+
+
+def tell_surroundings(entry: Entrypoint, *, makes_server: bool) -> list[Caution]:
+    """Another MCP server of the project, and settings that would stumble over ours in `.env`."""
+    told: list[Caution] = []
+    for path, text in _others(entry.path):
+        if makes_server and (b"FastMCP(" in text or b"MCPServer(" in text):
+            told += _server_in(entry, path)
+        if b"BaseSettings" in text and b"env_file" in text:
+            told += _strict_settings(entry, path, text.decode("utf-8", "replace"))
+    return told
+
+
+def _refuse_use(entry: Entrypoint, module: Module) -> None:
+    owners = set(_names_of(entry, module))
+    if not owners:
+        return
+    for node in nodes(module.tree):
+        if isinstance(node, ast.Assign) and _is_app(node.value, owners):
+            owners |= {name for made in node.targets if (name := dotted(made))}
+    for node in nodes(module.tree):
+        if not isinstance(node, ast.Call):
+            continue
+        holder, _, verb = (dotted(node.func) or "").rpartition(".")
+        given = [*node.args, *(keyword.value for keyword in node.keywords)]
+        if verb in ("mount", "host", "Mount", "Host") and any(_is_app(v, owners) for v in given):
+            raise Refused(_mounted(entry, module, node.lineno))
+        if holder in owners and verb in REGISTERS | {"add_middleware"}:
+            shown = ast.unparse(node)
+            if "mcp" in shown.lower():
+                raise Refused(_adds_mcp(entry, module, shown, node.lineno))
+
+
+def _names_of(entry: Entrypoint, module: Module) -> Iterator[str]:
+    """How a module calls the entrypoint's app, or the function that makes it."""
+    makers = {entry.app.name, *(function.name for function in entry.app.functions[:1])}
+    for local, origin in module.names.imported.items():
+        whole = siblings.find(module.path, f"{origin}.")
+        if whole is not None and whole[0] == entry.path:
+            yield from (f"{local}.{name}" for name in makers)
+        found = siblings.find(module.path, origin)
+        if found is not None and found[0] == entry.path and found[1] in makers:
+            yield local
+
+
+def _is_app(value: ast.expr, owners: set[str]) -> bool:
+    named = value.func if isinstance(value, ast.Call) else value
+    return dotted(named) in owners
+
+
+def _mounted(entry: Entrypoint, module: Module, line: int) -> Reason:
+    where = _shown(entry, module.path)
+    return Reason(
+        "app-mounted",
+        f"{where}, line {line}, mounts this app in another one: a mounted app's lifespan never "
+        "runs, and its paths are other ones there.",
+        f"Run apply on {where}, whose app is the one that is served.",
+    )
+
+
+def _adds_mcp(entry: Entrypoint, module: Module, shown: str, line: int) -> Reason:
+    where = _shown(entry, module.path)
+    return Reason(
+        "mcp-elsewhere",
+        f"{where}, line {line}, adds MCP to this app: `{shown}`.",
+        "Move it into this file, behind the app's last route, and run apply again.",
+    )
+
+
+def _server_in(entry: Entrypoint, path: Path) -> Iterator[Caution]:
+    module = siblings.parse(path)
+    for node in nodes(module.tree) if module is not None else ():
+        if module is not None and (module.names.called(node) or "") in FASTMCP | OFFICIAL:
+            yield Caution(
+                "server-elsewhere",
+                f"{_shown(entry, path)}, line {getattr(node, 'lineno', 0)}, makes an MCP server "
+                "too, and this one is another: to serve that one here, import it in this file and "
+                "run apply again.",
+            )
+            return
+
+
+def _strict_settings(entry: Entrypoint, path: Path, text: str) -> Iterator[Caution]:
+    """pydantic-settings refuses a key of its `.env` that it has no field for, unless told not to.
+
+    (pydantic_settings.BaseSettings: `extra` is "forbid" by default.)
+    """
+    found = _STRICT.search(text)
+    if found is not None and not re.search(r"extra\W+(?:Extra\.)?\W*(ignore|allow)", text):
+        line = text.count("\n", 0, found.start()) + 1
+        yield Caution(
+            "dotenv-strict",
+            f"{_shown(entry, path)}, line {line}, reads .env with pydantic-settings, which refuses "
+            'keys it does not know: give it extra="ignore", or set the new settings in the '
+            "environment instead.",
+        )
+
+
+def _shown(entry: Entrypoint, path: Path) -> str:
+    root = _root(entry.path)
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.name
+
+
+def _others(entry: Path) -> list[tuple[Path, bytes]]:
+    return [(path, text) for path, text in siblings.texts(_root(entry)) if path != entry]
+
+
+def _root(entry: Path) -> Path:
+    """The project's folder; without any mark of one, the first that is no package."""
+    marked = [folder for folder in siblings.roots(entry) if siblings.is_project(folder)]
+    return marked[0] if marked else siblings.package_root(entry)
