@@ -8,7 +8,7 @@ environment, as an app's do.
 """
 
 import functools
-import importlib.util
+import importlib
 import json
 import os
 import socket
@@ -89,12 +89,7 @@ def _auth(variant: str) -> Any:
 
 def _guard() -> Any:
     """The inserted file, as it ships."""
-    found = importlib.util.find_spec("mcp_auth_retrofit.inserted.scalekit_auth")
-    assert found is not None
-    assert found.loader is not None
-    module = importlib.util.module_from_spec(found)
-    found.loader.exec_module(module)
-    return module
+    return importlib.import_module("mcp_auth_retrofit.inserted.scalekit_auth")
 
 
 def _add_recipe(app: FastAPI, *, in_threads: bool) -> None:

@@ -87,7 +87,7 @@ def test_a_class_of_the_same_name_is_no_guard(tmp_path: Path) -> None:
     text = run(path, "inline").writes[-1].after.decode()
     assert 'app.mount("/mcp", ScalekitScalekitAuthMiddleware(mcp_app))' in text
     path.write_text(path.read_text().replace(", mcp_app)", ", ScalekitAuthMiddleware(mcp_app))"))
-    assert code(run(path, "inline")) == "guarded-otherwise"
+    assert code(run(path, "inline")) == "guard-unclear"
 
 
 def test_every_name_can_be_another() -> None:

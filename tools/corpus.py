@@ -25,7 +25,7 @@ from mcp_auth_retrofit.options import Options
 from mcp_auth_retrofit.report.diff import patch
 
 SLOW = 5.0
-GUARDED = ("guarded-otherwise", "metadata-route-taken")
+GUARDED = ("guarded-otherwise", "guard-unclear")
 
 
 @dataclass(frozen=True)

@@ -120,4 +120,4 @@ def _walk(folder: Path) -> Iterator[Path]:
 
 def may_concern(data: bytes) -> bool:
     """Whether a file can hold anything to judge: parsing all of a tree costs twenty times this."""
-    return b"fastapi" in data or b"FastAPI" in data
+    return b"fastapi" in data or b"FastAPI" in data or (b".mount(" in data and b"mcp" in data)

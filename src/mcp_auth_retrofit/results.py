@@ -6,7 +6,7 @@ from typing import Literal
 
 State = Literal["open", "guarded", "outdated", "otherwise"]
 """Not guarded; by us; by us, with an older scalekit_auth.py; by something else."""
-OTHERWISE = frozenset({"guarded-otherwise", "metadata-route-taken", "recipe-present"})
+OTHERWISE = frozenset({"guarded-otherwise"})
 """Refusals of what is guarded by something else."""
 Status = Literal["changed", "unchanged", "refused", "error", "skipped"]
 

@@ -260,3 +260,17 @@ def test_cors_inside_the_mcp_app_is_not_doubled(folder: Path, scalekit: Standin)
         answer = one.post("/mcp", {"origin": LOCAL, **one.bearer()})
         assert answer.status_code == 200
         assert answer.headers.get_list("access-control-allow-origin") == [LOCAL]
+
+
+def test_a_pattern_of_the_apps_own_cors_counts(tmp_path: Path, scalekit: Standin) -> None:
+    def build(guard: ModuleType) -> FastAPI:
+        app = stateless_app(guard)
+        app.add_middleware(CORSMiddleware, allow_origin_regex=r"https://\w+\.b\.example")
+        return app
+
+    with site(tmp_path, scalekit, build) as made:
+        asked = {"origin": "https://x.b.example", **made.bearer()}
+        assert made.post("/mcp", asked).status_code == 200
+        for stranger in ("https://x.b.example.evil", "https://evil.example"):
+            refused = made.post("/mcp", {**asked, "origin": stranger})
+            assert refused.status_code == 403

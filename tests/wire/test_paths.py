@@ -149,3 +149,13 @@ def test_no_redirect_is_left_on_the_bare_path(mounted: Site) -> None:
     with httpx.Client(base_url=mounted.url, follow_redirects=False, trust_env=False) as client:
         for method in ("GET", "POST", "DELETE", "PUT", "OPTIONS", "HEAD"):
             assert client.request(method, "/mcp").status_code == 401
+
+
+def test_every_endpoint_has_a_name(tmp_path: Path, scalekit: Standin) -> None:
+    """slowapi, and many an access log, ask `route.endpoint.__name__` of whatever is matched."""
+    guard = load_guard(tmp_path, scalekit.settings("http://localhost:3002/mcp"))
+    app = stateless_app(guard)
+    app.add_route("/own", guard.ScalekitAuthMiddleware(app))
+    endpoints = [getattr(route, "endpoint", None) for route in app.routes]
+    names = [endpoint.__name__ for endpoint in endpoints if endpoint is not None]
+    assert {"protected_resource_metadata", "with_slash", "scalekit_auth"} <= set(names)

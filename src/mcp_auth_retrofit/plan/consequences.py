@@ -80,11 +80,11 @@ def _tell_family(decision: Decision) -> None:
             )
         )
     if mount is not None and served is None:
+        what = "an MCP app made by hand" if mount.by_hand else "taken for an MCP app as you say"
         decision.plan.warnings.append(
             Caution(
                 "lifespan-yours",
-                f"`{decision.server}` is taken for an MCP app because you say so: see to it that "
-                "its lifespan runs, if it has one.",
+                f"`{decision.server}` is {what}: see to it that its lifespan runs, if it has one.",
                 mount.line,
             )
         )

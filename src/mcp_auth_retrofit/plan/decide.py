@@ -54,8 +54,7 @@ def decide(entry: Entrypoint, options: Options) -> Plan:
             decide_mount(decision)
     tell_consequences(decisions)
     if entry.ours.metadata is None:
-        made = first.chosen == Chosen(None, None, None)
-        first.plan.warnings += tell_surroundings(entry, makes_server=made)
+        first.plan.warnings += tell_surroundings(entry, makes_server=first.chosen.makes_server)
     imports = first.naming.edit()
     if imports is not None:
         first.plan.edits.append(imports)

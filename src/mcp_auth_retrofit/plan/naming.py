@@ -77,6 +77,12 @@ class Naming:
         known = self.entry.names.local_name(_MIDDLEWARE, self._top)
         return known or self._imported("starlette.middleware", "Middleware")
 
+    def fastapis(self, module: str, name: str) -> str:
+        """How the file spells what `fastapi` takes from Starlette: Request, JSONResponse."""
+        origins = frozenset({f"fastapi{module}.{name}", f"starlette{module}.{name}"})
+        known = self.entry.names.local_name(origins, self._top)
+        return known or self._imported(f"fastapi{module}", name)
+
     def _imported(self, module: str, name: str) -> str:
         for wanted in self.imports:
             if (wanted.module, wanted.name) == (module, name):

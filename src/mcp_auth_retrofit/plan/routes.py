@@ -49,20 +49,30 @@ def decide_health(decision: Decision) -> None:
             )
         )
         return
-    name = decision.naming.free("health", "health_check", "healthz")
-    code = (
-        f'@{decision.app}.get("/health", include_in_schema=False)\n'
-        f"async def {name}() -> dict[str, str]:\n"
-        '    return {"status": "healthy"}\n'
-    )
-    guarded = argument(entry.app.call, None, "dependencies") is not None
     decision.plan.add(
-        Insert(place, code, blank=decision.apart),
+        Insert(place, _health(decision), blank=decision.apart),
         "health",
         entry.app.line,
-        "Adds GET /health, behind the app's own dependencies."
-        if guarded
-        else "Adds GET /health, open to everybody.",
+        "Adds GET /health, open to everybody.",
+    )
+
+
+def _health(decision: Decision) -> str:
+    """The route; one of Starlette's where FastAPI's would stand behind the app's dependencies."""
+    naming = decision.naming
+    name = naming.free("health", "health_check", "healthz")
+    if argument(decision.entry.app.call, None, "dependencies") is None:
+        return (
+            f'@{decision.app}.get("/health", include_in_schema=False)\n'
+            f"async def {name}() -> dict[str, str]:\n"
+            '    return {"status": "healthy"}\n'
+        )
+    request, answer = naming.fastapis("", "Request"), naming.fastapis(".responses", "JSONResponse")
+    gap = "\n" * decision.apart
+    return (
+        f"async def {name}(request: {request}) -> {answer}:\n"
+        f'    return {answer}({{"status": "healthy"}})\n{gap}'
+        f'{decision.app}.add_route("/health", {name}, include_in_schema=False)\n'
     )
 
 

@@ -10,7 +10,7 @@ from mcp_auth_retrofit.results import Caution, Reason, Refused
 from mcp_auth_retrofit.wiring import siblings
 from mcp_auth_retrofit.wiring.mcp import bound_by, server_of, visible
 from mcp_auth_retrofit.wiring.model import Entrypoint, McpApp, Mount, Server
-from mcp_auth_retrofit.wiring.names import FASTMCP, HELPER, dotted, imports_of, is_literal
+from mcp_auth_retrofit.wiring.names import FASTMCP, HELPER, OFFICIAL, dotted, imports_of, is_literal
 from mcp_auth_retrofit.wiring.nodes import nodes
 from mcp_auth_retrofit.wiring.places import Place, on_the_way
 from mcp_auth_retrofit.wiring.proof import Family, Served
@@ -40,6 +40,11 @@ class Chosen:
     mount: Mount | None
     converted: bool = False
     """FastApiMCP serves the app's own routes."""
+
+    @property
+    def makes_server(self) -> bool:
+        """There is none: one with a sample tool is made."""
+        return not (self.server or self.mcp_app or self.mount or self.converted)
 
     @property
     def served(self) -> Served | None:
@@ -109,8 +114,8 @@ def _unmounted(entry: Entrypoint, options: Options) -> Chosen:
         return Chosen(_last([s for s in servers if s.name == apps[0].server]), apps[0], None)
     if not servers and options.mount_path is None:
         _refuse_by_hand(entry)
-    if not servers:
         _refuse_imported(entry)
+        _refuse_unmounted(entry)
     return Chosen(_last(servers), None, None)
 
 
@@ -138,14 +143,47 @@ def _refuse_imported(entry: Entrypoint) -> None:
         if "mcp" not in origin.lower() or library or origin.endswith(HELPER):
             continue
         if _TELLING.search(local) or _may_serve(entry, origin):
+            raise Refused(_unread(entry, local, origin))
+
+
+def _unread(entry: Entrypoint, local: str, origin: str) -> Reason:
+    """A name that may stand for the MCP server: what to say of it depends on how it is used."""
+    source, otherwise = (
+        f"`{origin.rpartition('.')[0]}`",
+        "say where MCP shall be: --mount-path PATH.",
+    )
+    for node in nodes(entry.tree):
+        given = (
+            [*node.args, *(k.value for k in node.keywords)] if isinstance(node, ast.Call) else []
+        )
+        if isinstance(node, ast.Call) and local in {dotted(node.func), *map(dotted, given)}:
+            return Reason(
+                "mcp-elsewhere",
+                f"`{local}`, used here, comes from {source}, which can't be read, and may serve "
+                "MCP itself.",
+                f"If it does, take it out or guard it where it is made; if not, {otherwise}",
+                node.lineno,
+            )
+    return Reason(
+        "mcp-elsewhere",
+        f"`{local}` comes from {source} and may be the MCP server, but nothing in this file mounts "
+        "or proves it.",
+        f"If it is a FastMCP server, say so: --mcp {local}. If not, {otherwise}",
+        entry.names.lines.get(local),
+    )
+
+
+def _refuse_unmounted(entry: Entrypoint) -> None:
+    """A server that a function of this file makes, and that nothing mounts."""
+    for node in nodes(entry.tree):
+        if isinstance(node, ast.Call) and entry.names.called(node) in FASTMCP | OFFICIAL:
             raise Refused(
                 Reason(
                     "mcp-elsewhere",
-                    f"`{local}` comes from `{origin.rpartition('.')[0]}` and may be the MCP "
-                    "server, but nothing in this file mounts or proves it.",
-                    f"If it is a FastMCP server, say so: --mcp {local}. If it is none, make the "
-                    "server here: mcp = FastMCP(...).",
-                    entry.names.lines.get(local),
+                    "An MCP server is made here, and nothing mounts it.",
+                    "Mount its http_app() on the app and run apply again; for another server "
+                    "beside it, say where it shall be: --mount-path PATH.",
+                    node.lineno,
                 )
             )
 

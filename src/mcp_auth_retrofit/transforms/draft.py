@@ -227,9 +227,9 @@ def _joined(slot: _Slot, statement: cst.BaseStatement, apart: int) -> list[cst.B
         return [*before, _spaced(statement, wanted)]
     own, commented = _blanks(lines), any(line.comment for line in lines)
     first, *rest = before
-    missing = max(0, own - _blanks(leading_lines(first)))
+    given = leading_lines(first)
     # The very lines that stood there: an empty one may hold spaces.
-    first = with_leading(first, [*lines[:missing], *leading_lines(first)])
+    first = with_leading(first, [*lines[:own], *given[min(own, _blanks(given)) :]])
     below = [*[blank_line()] * max(slot.above, int(commented)), *lines[own:]]
     return [first, *rest, with_leading(statement, below)]
 

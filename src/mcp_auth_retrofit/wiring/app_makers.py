@@ -70,13 +70,20 @@ def received(module: Module, wanted: set[str | None]) -> Iterator[Made]:
         if isinstance(statement, ast.Assign | ast.AnnAssign) and statement.value is not None:
             if not (isinstance(statement.value, ast.Call) and makes_app(module, statement.value)):
                 names = [(dotted(target(statement)), statement.value)]
-        elif isinstance(statement, ast.ImportFrom):
-            names = [(name, ast.Name(name, ast.Load())) for name, _ in imports_of(statement)]
+        elif isinstance(statement, ast.Import | ast.ImportFrom):
+            brought = {name for name, _ in imports_of(statement)}
+            names = [(name, ast.Name(name, ast.Load())) for name in brought]
+            # `from shop import api; api.app.mount(...)`
+            names += [(n, _read(n)) for n in wanted if n and n.partition(".")[0] in brought]
         for name, value in names:
             call = _is_app(scope, value) if name in wanted else None
             if call is not None:
                 shown = ast.copy_location(ast.Call(ast.Name("FastAPI"), [], []), statement)
                 yield Made(shown, name, place, functions, trouble, indirect=True)
+
+
+def _read(name: str) -> ast.expr:
+    return ast.parse(name, mode="eval").body
 
 
 def made_here(module: Module) -> Iterator[Made]:

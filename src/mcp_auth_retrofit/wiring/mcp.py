@@ -16,7 +16,14 @@ from mcp_auth_retrofit.wiring.names import (
 )
 from mcp_auth_retrofit.wiring.names import blocks as inner_blocks
 from mcp_auth_retrofit.wiring.places import Place, on_the_way
-from mcp_auth_retrofit.wiring.proof import SERVES, Served, prove, prove_server, told_server
+from mcp_auth_retrofit.wiring.proof import (
+    SERVES,
+    Served,
+    is_by_hand,
+    prove,
+    prove_server,
+    told_server,
+)
 from mcp_auth_retrofit.wiring.routers import target
 from mcp_auth_retrofit.wiring.scanned import Mounting, Scan
 
@@ -134,11 +141,12 @@ def _mount(
     given = argument(mounting.call, 1, "app")
     if given is None or mounting.module is not module:
         return None
-    held, served = _held(Scope(module, mounting.functions), given, told)
+    scope = Scope(module, mounting.functions)
+    held, served = _held(scope, given, told)
     guard = is_guard(module, given)
     if served is None and guard and isinstance(given, ast.Call):
         held = given.args[0]  # told by the user in an earlier run
-    elif served is None and not is_told(held, told):
+    elif served is None and not (is_told(held, told) or is_by_hand(scope, held)):
         return None
     path = module.names.text(argument(mounting.call, 0, "path"))
     name = dotted(held)
@@ -154,6 +162,7 @@ def _mount(
         held=held,
         server=named[-1].server if named else server_of(held),
         served=served,
+        by_hand=served is None and is_by_hand(scope, held),
         guarded=guard,
         wrapped=held is not given and not guard,
         listed=mounting.listed,

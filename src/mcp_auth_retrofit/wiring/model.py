@@ -101,11 +101,6 @@ class Server:
     line: int
     made: Made | None = None
 
-    @property
-    def auth(self) -> bool:
-        """It has a guard of its own: FastMCP(auth=...)."""
-        return self.made is not None and self.made.auth
-
 
 @dataclass(frozen=True, eq=False)
 class McpApp:
@@ -143,7 +138,9 @@ class Mount:
     server: str | None
     """The server's name here; None when it lies elsewhere."""
     served: Served | None
-    """What is mounted is proved to be; None when the user alone says that it is MCP."""
+    """What is mounted is proved to be; None when it is made by hand, or the user alone says it."""
+    by_hand: bool
+    """It is a Starlette app that is made for MCP's transport."""
     guarded: bool
     """It stands inside our ScalekitAuthMiddleware."""
     wrapped: bool = False

@@ -22,6 +22,16 @@ HELPER = "scalekit_auth"
 GUARD = "ScalekitAuthMiddleware"
 
 
+def is_transport(origin: str) -> bool:
+    """`mcp.server.sse.SseServerTransport` and its kin: MCP wired by hand."""
+    module, _, name = origin.rpartition(".")
+    return module.startswith("mcp.server.") and name in (
+        "SseServerTransport",
+        "StreamableHTTPServerTransport",
+        "StreamableHTTPSessionManager",
+    )
+
+
 class Names:
     """The names of one module.
 

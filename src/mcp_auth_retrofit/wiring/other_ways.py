@@ -4,19 +4,19 @@ import ast
 
 from mcp_auth_retrofit.results import Reason, Refused
 from mcp_auth_retrofit.wiring.bindings import Function, Scope
-from mcp_auth_retrofit.wiring.names import FASTMCP, Module, argument, dotted, has_keyword
+from mcp_auth_retrofit.wiring.names import FASTMCP, Module, argument, dotted, is_transport
 from mcp_auth_retrofit.wiring.nodes import nodes
+from mcp_auth_retrofit.wiring.own_guards import Guard, guard_of_server, scope_of
 from mcp_auth_retrofit.wiring.proof import prove
 
 
 def refuse_other_ways(module: Module) -> None:
     """Raises Refused where MCP is served, or guarded, in a way this file can't show us whole."""
+    _refuse_own_guards(module)
     for node in nodes(module.tree):
         if not isinstance(node, ast.Call):
             continue
         origin = module.names.called(node) or ""
-        if origin in FASTMCP and has_keyword(node, "auth"):
-            raise Refused(has_own_guard(node.lineno))
         if origin == "starlette.applications.Starlette":
             _refuse_outer_app(module, node)
         if is_transport(origin):
@@ -26,8 +26,12 @@ def refuse_other_ways(module: Module) -> None:
 
 
 def refuse_client(module: Module) -> None:
-    """Raises Refused where the file talks to Scalekit, and not as the published recipe does."""
-    for node in nodes(module.tree):
+    """Raises Refused where the file asks Scalekit about tokens, and not as the recipe does.
+
+    A client that signs people in to the app's own pages is none of our business.
+    """
+    asks = any(name.startswith("validate_") for name in module.names.attributes)
+    for node in nodes(module.tree) if asks else ():
         origin = module.names.called(node) or ""
         if origin.startswith("scalekit.") and origin.endswith("ScalekitClient"):
             raise Refused(
@@ -40,16 +44,6 @@ def refuse_client(module: Module) -> None:
                     getattr(node, "lineno", None),
                 )
             )
-
-
-def is_transport(origin: str) -> bool:
-    """`mcp.server.sse.SseServerTransport` and its kin: MCP wired by hand."""
-    module, _, name = origin.rpartition(".")
-    return module.startswith("mcp.server.") and name in (
-        "SseServerTransport",
-        "StreamableHTTPServerTransport",
-        "StreamableHTTPSessionManager",
-    )
 
 
 def _by_hand(module: Module, call: ast.Call) -> Reason:
@@ -97,8 +91,41 @@ def _refuse_outer_app(module: Module, call: ast.Call) -> None:
                 )
 
 
-def has_own_guard(line: int) -> Reason:
-    """The server asks for tokens itself."""
+def _refuse_own_guards(module: Module) -> None:
+    """Servers that ask for tokens themselves: all of them, some of them, or perhaps."""
+    made = [
+        node
+        for node in nodes(module.tree)
+        if isinstance(node, ast.Call) and module.names.called(node) in FASTMCP
+    ]
+    guards = {call: guard_of_server(scope_of(module, call), call) for call in made}
+    guarded = [call for call in made if guards[call] != "none"]
+    if guarded and len(guarded) < len(made):
+        raise Refused(partly_guarded(guarded[0].lineno))
+    if guarded:
+        raise Refused(has_own_guard(guarded[0].lineno, guards[guarded[0]]))
+
+
+def partly_guarded(line: int) -> Reason:
+    """Some servers ask for tokens themselves, some do not."""
+    return Reason(
+        "guard-unclear",
+        "Of the MCP servers here this one has a guard of its own, and another has none.",
+        "Take `auth=` away and run apply again, or give it to all of them.",
+        line,
+    )
+
+
+def has_own_guard(line: int, guard: Guard = "own") -> Reason:
+    """The server asks for tokens itself, or may."""
+    if guard == "unclear":
+        return Reason(
+            "guard-unclear",
+            "The server's own guard may be off: what stands behind `auth=` can be None, and then "
+            "MCP is open to everybody.",
+            "See to it that it never is, or take `auth=` away and run apply again.",
+            line,
+        )
     return Reason(
         "guarded-otherwise",
         "The server has its own guard: FastMCP(auth=...).",

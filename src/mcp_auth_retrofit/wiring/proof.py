@@ -13,8 +13,9 @@ from typing import Literal, TypeVar
 from mcp_auth_retrofit.wiring import siblings
 from mcp_auth_retrofit.wiring.bindings import Function, Scope, Value, annotation, given, own_nodes
 from mcp_auth_retrofit.wiring.handed import function_of
-from mcp_auth_retrofit.wiring.names import FASTMCP, OFFICIAL, argument, dotted, has_keyword
+from mcp_auth_retrofit.wiring.names import FASTMCP, OFFICIAL, argument, dotted, is_transport
 from mcp_auth_retrofit.wiring.nodes import nodes
+from mcp_auth_retrofit.wiring.own_guards import Guard, guard_of_server
 
 Family = Literal["fastmcp", "official"]
 SERVES = frozenset({"http_app", "streamable_http_app", "sse_app"})
@@ -34,10 +35,14 @@ class Made:
     """Made from the app's own routes (`FastMCP.from_fastapi`)."""
 
     @property
+    def guard(self) -> Guard:
+        """Whether it asks for tokens itself."""
+        return guard_of_server(self.scope, self.call)
+
+    @property
     def auth(self) -> bool:
-        """It has a guard of its own."""
-        names = ("auth", "token_verifier", "auth_server_provider")
-        return self.call is not None and any(has_keyword(self.call, name) for name in names)
+        """It has, or may have, a guard of its own."""
+        return self.guard != "none"
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,6 +162,19 @@ def prove(scope: Scope, expression: ast.AST | None, depth: int = 0) -> Served | 
             server = prove_server(scope, held, depth + 1)
             return Served(server, expression, scope) if server else None
     return _followed(scope, expression, depth, prove, _same_served)
+
+
+def is_by_hand(scope: Scope, expression: ast.AST | None, depth: int = 0) -> bool:
+    """Whether an expression is a Starlette app that is made, where it is made, for MCP's transport.
+
+    Nothing tells its paths and who runs it; that all of it serves MCP is certain.
+    """
+    names = scope.module.names
+    if names.called(expression) == "starlette.applications.Starlette":
+        around = scope.functions[-1] if scope.functions else scope.module.tree
+        return any(is_transport(names.called(node) or "") for node in ast.walk(around))
+    steps = [] if depth > _DEPTH else list(meanings(scope, expression))
+    return bool(steps) and all(is_by_hand(s, value, depth + 1) for s, value in steps)
 
 
 def _same_served(found: list[Served]) -> Served | None:

@@ -41,8 +41,8 @@ def read(
     if recipe is None:
         refuse_client(module)
     entry = _entrypoint(module, seen, mcp, recipe, inlined)
-    refuse_own_metadata(entry)
     refuse_unproved_mounts(module, seen, entry)
+    refuse_own_metadata(entry)
     return entry
 
 

@@ -1,7 +1,6 @@
 """What can't be followed or must not be touched: each refusal with its reason and way out."""
 
 import ast
-import re
 
 from mcp_auth_retrofit.results import Reason, Refused
 from mcp_auth_retrofit.wiring import siblings
@@ -14,14 +13,15 @@ from mcp_auth_retrofit.wiring.names import (
     argument,
     dotted,
     has_keyword,
+    is_transport,
 )
 from mcp_auth_retrofit.wiring.nodes import nodes
-from mcp_auth_retrofit.wiring.other_ways import has_own_guard, is_transport
+from mcp_auth_retrofit.wiring.other_ways import has_own_guard, partly_guarded
+from mcp_auth_retrofit.wiring.own_guards import Guard, guard_of_text
 from mcp_auth_retrofit.wiring.proof import SERVES, meanings, prove
 from mcp_auth_retrofit.wiring.scanned import Mounting, Scan
 
 _METADATA = "/.well-known/oauth-protected-resource"
-_CREDENTIALS = re.compile(r"auth|jwt|token|api[-_]?key|credential|bearer", re.IGNORECASE)
 
 
 def refuse_unproved_mounts(module: Module, seen: Scan, entry: Entrypoint) -> None:
@@ -31,7 +31,7 @@ def refuse_unproved_mounts(module: Module, seen: Scan, entry: Entrypoint) -> Non
         if mount.wrapped:
             _refuse_wrapper(module, mount)
         if mount.served is not None and mount.served.server.auth:
-            raise Refused(has_own_guard(mount.line))
+            raise Refused(has_own_guard(mount.line, mount.served.server.guard))
     for mounting in seen.mounts:
         if mounting.call not in proved:
             _refuse_lookalike(module, mounting)
@@ -40,9 +40,11 @@ def refuse_unproved_mounts(module: Module, seen: Scan, entry: Entrypoint) -> Non
         if isinstance(node, ast.Call) and node not in known:
             _refuse_elsewhere(entry, node)
     _refuse_hidden_lifespan(module, entry)
-    for server in entry.servers:
-        if server.auth:
-            raise Refused(has_own_guard(server.line))
+    guarded = [server for server in entry.servers if server.made and server.made.auth]
+    if guarded and guarded[0].made is not None:
+        if len(guarded) < len(entry.servers):
+            raise Refused(partly_guarded(guarded[0].line))
+        raise Refused(has_own_guard(guarded[0].line, guarded[0].made.guard))
 
 
 def refuse_own_metadata(entry: Entrypoint) -> None:
@@ -51,8 +53,10 @@ def refuse_own_metadata(entry: Entrypoint) -> None:
             raise Refused(
                 Reason(
                     "metadata-route-taken",
-                    f"The app serves `{registration.path}` itself.",
-                    "Remove that route: the guard's metadata has to be the one that is served.",
+                    f"The app serves `{registration.path}` itself, as what has a sign-in of its "
+                    "own does.",
+                    "Keep that sign-in, or take all of it out, its check and all its routes under "
+                    "/.well-known, and run apply again.",
                     registration.line,
                 )
             )
@@ -70,10 +74,12 @@ def _refuse_lookalike(module: Module, mounting: Mounting) -> None:
         return
     if _is_static(scope, mounted):
         return
-    for value in (mounted, *(value for _, value in given(scope, dotted(mounted) or ""))):
-        own = _class_of(module, value.func) if isinstance(value, ast.Call) else None
-        if own is not None and value is not mounted and _CREDENTIALS.search(ast.unparse(own)):
-            raise Refused(_behind_own_guard(ast.unparse(mounted), mounting.call.lineno))
+    values = [value for _, value in given(scope, dotted(mounted) or "")]
+    made = [_class_of(module, v.func) if isinstance(v, ast.Call) else None for v in values]
+    guards = {guard_of_text(own) if own is not None else "none" for own in made}
+    if guards & {"own", "unclear"}:
+        sure: Guard = "own" if guards == {"own"} else "unclear"
+        raise Refused(_behind_own_guard(ast.unparse(mounted), mounting.call.lineno, sure))
     path = module.names.text(argument(mounting.call, 0, "path"))
     words = [n.id for n in ast.walk(mounted) if isinstance(n, ast.Name)]
     words += [n.attr for n in ast.walk(mounted) if isinstance(n, ast.Attribute)]
@@ -137,15 +143,23 @@ def _refuse_wrapper(module: Module, mount: Mount) -> None:
                 mount.line,
             )
         )
-    if _CREDENTIALS.search(ast.unparse(own)):
-        raise Refused(_behind_own_guard(shown, mount.line))
+    guard = guard_of_text(own)
+    if guard != "none":
+        raise Refused(_behind_own_guard(shown, mount.line, guard))
 
 
-def _behind_own_guard(shown: str, line: int) -> Reason:
+def _behind_own_guard(shown: str, line: int, guard: Guard) -> Reason:
+    hint = (
+        "Keep that one, or mount the MCP app without it and run apply again. What it hands on to "
+        "the tools has to come from the token then: get_access_token()."
+    )
+    if guard == "own":
+        what = f"What is mounted stands behind a guard of its own: `{shown}`."
+        return Reason("guarded-otherwise", what, hint, line)
     return Reason(
-        "guarded-otherwise",
-        f"What is mounted stands behind a guard of its own: `{shown}`.",
-        "Keep that one, or mount the MCP app without it and run apply again.",
+        "guard-unclear",
+        f"What is mounted may stand behind a guard of its own, and may not: `{shown}`.",
+        hint,
         line,
     )
 
@@ -210,7 +224,7 @@ def _sub_app(where: Module, shown: str, line: int) -> Reason:
     """What is mounted is a FastAPI app, in which MCP is served, and maybe guarded, by its file."""
     for node in nodes(where.tree):
         if isinstance(node, ast.Call) and has_keyword(node, "auth_config"):
-            return _behind_own_guard(shown, line)
+            return _behind_own_guard(shown, line, "own")
     return Reason(
         "mcp-sub-app",
         f"`{shown}` is a FastAPI app of its own, made in {where.path.name}.",

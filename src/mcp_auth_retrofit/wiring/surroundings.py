@@ -16,7 +16,7 @@ from mcp_auth_retrofit.wiring.names import FASTMCP, OFFICIAL, Module, dotted
 from mcp_auth_retrofit.wiring.nodes import nodes
 from mcp_auth_retrofit.wiring.routers import REGISTERS
 
-_CALLS = re.compile(rb"\.(mount|host|add_middleware|include_router|add_route)\(|\bMount\(")
+_CALLS = re.compile(rb"\.(mount|host|add_middleware|include_router|add_route)\(|\bMount\(|MCP")
 _STRICT = re.compile(r"^[^#\n]*env_file\s*[=\"'].*$", re.MULTILINE)
 
 
@@ -51,10 +51,15 @@ def _refuse_use(entry: Entrypoint, module: Module) -> None:
     for node in nodes(module.tree):
         if not isinstance(node, ast.Call):
             continue
-        holder, _, verb = (dotted(node.func) or "").rpartition(".")
+        called = dotted(node.func) or ""
+        holder, _, verb = called.rpartition(".")
         given = [*node.args, *(keyword.value for keyword in node.keywords)]
-        if verb in ("mount", "host", "Mount", "Host") and any(_is_app(v, owners) for v in given):
+        handed = any(_is_app(value, owners) for value in given)
+        mounts = verb in ("mount", "host", "Mount", "Host") and "mcp" not in holder.lower()
+        if handed and mounts and holder not in owners:
             raise Refused(_mounted(entry, module, node.lineno))
+        if handed and "mcp" in called.lower():
+            raise Refused(_adds_mcp(entry, module, ast.unparse(node), node.lineno))
         if holder in owners and verb in REGISTERS | {"add_middleware"}:
             shown = ast.unparse(node)
             if "mcp" in shown.lower():
@@ -93,7 +98,7 @@ def _adds_mcp(entry: Entrypoint, module: Module, shown: str, line: int) -> Reaso
     return Reason(
         "mcp-elsewhere",
         f"{where}, line {line}, adds MCP to this app: `{shown}`.",
-        "Move it into this file, behind the app's last route, and run apply again.",
+        f"Run apply on {where}; what it can't follow there, move into this file.",
     )
 
 
