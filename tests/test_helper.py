@@ -5,9 +5,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from mcp_auth_retrofit import helper
 from mcp_auth_retrofit.apply import prepare
+from mcp_auth_retrofit.cli import app
+from mcp_auth_retrofit.helper import helper_source
 from mcp_auth_retrofit.options import Options
 from mcp_auth_retrofit.report.json import render
 from mcp_auth_retrofit.report.text import failure
@@ -126,3 +129,20 @@ def test_a_stranger_is_left_alone(entry: Path) -> None:
     result = again(entry, b"# mine\n")
     assert result.reason is not None
     assert result.reason.code == "helper-taken"
+
+
+def test_the_command_writes_it_alone(tmp_path: Path) -> None:
+    done = CliRunner().invoke(app, ["helper", str(tmp_path)])
+    assert (done.exit_code, [path.name for path in tmp_path.iterdir()]) == (0, ["scalekit_auth.py"])
+    assert (tmp_path / "scalekit_auth.py").read_bytes() == helper_source()
+    assert "ScalekitAuthMiddleware(mcp_app)" in done.output
+    assert "there already" in CliRunner().invoke(app, ["helper", str(tmp_path)]).output
+
+
+def test_the_command_leaves_other_peoples_files(tmp_path: Path) -> None:
+    path = tmp_path / "scalekit_auth.py"
+    path.write_text("MINE = 1\n")
+    done = CliRunner().invoke(app, ["helper", str(tmp_path)])
+    assert (done.exit_code, path.read_text()) == (1, "MINE = 1\n")
+    assert "[helper-taken]" in done.output
+    assert CliRunner().invoke(app, ["helper", str(tmp_path / "none")]).exit_code == 2

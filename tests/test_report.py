@@ -219,7 +219,7 @@ def test_the_plan_says_all_that_follows(tmp_path: Path) -> None:
         "line 12  Puts the guard around the MCP mount.",
         "New file: scalekit_auth.py.",
         "Changed too: requirements.txt.",
-        "Begins to answer (nothing reached it before): /mcp/about",
+        "Begins to answer, to everybody (nothing reached it before): /mcp/about",
         "Begins to need a token: /mcp",
         "3 routes of the app stay open",
         "--protect all",

@@ -1,6 +1,7 @@
 """One entrypoint, from its bytes to what would be written: the whole street in one function."""
 
 from collections import Counter
+from difflib import SequenceMatcher
 from pathlib import Path
 
 from mcp_auth_retrofit import source
@@ -12,6 +13,7 @@ from mcp_auth_retrofit.plan.decide import decide
 from mcp_auth_retrofit.plan.layout import layout_of
 from mcp_auth_retrofit.plan.model import Plan
 from mcp_auth_retrofit.project import plan_project
+from mcp_auth_retrofit.project.settings import UNKNOWN
 from mcp_auth_retrofit.results import (
     OTHERWISE,
     Caution,
@@ -139,7 +141,7 @@ def _writes(
     """The entrypoint comes last: killed at any moment, it never imports a file not there."""
     writes = []
     if options.project_files:
-        project = plan_project(given.path, plan.mcp_path or "/mcp", plan.fastmcp)
+        project = plan_project(given.path, plan.mcp_path or UNKNOWN, plan.fastmcp)
         writes += project.writes
         result.warnings += project.cautions
     if after != given.data:
@@ -149,20 +151,31 @@ def _writes(
 
 def _tell_comments(before: bytes, after: bytes, result: FileResult) -> None:
     """What is said beside the recipe's lines goes with them, and is listed."""
-    there = Counter(text for _, text in comments(after))
+    lost = Counter(text for _, text in comments(before))
+    lost.subtract(text for _, text in comments(after))
+    taken = _lines_taken(before, after)
     gone = []
-    for line, text in comments(before):
-        there[text] -= 1
-        if there[text] < 0:
-            gone.append(f"line {line} `{text}`")
+    for line, text in sorted(comments(before), key=lambda one: one[0] not in taken):
+        lost[text] -= 1
+        if lost[text] >= 0:
+            gone.append((line, text))
     if gone:
-        message = f"Comments that go with it: {', '.join(gone)}."
+        listed = ", ".join(f"line {line} `{text}`" for line, text in sorted(gone))
+        message = f"Comments that go with it: {listed}."
         result.warnings.append(Caution("recipe-comments", message))
+
+
+def _lines_taken(before: bytes, after: bytes) -> set[int]:
+    """The lines, 1-based, that are no longer there: of two alike, the one that went."""
+    matcher = SequenceMatcher(None, before.splitlines(), after.splitlines(), autojunk=False)
+    blocks = [range(i + 1, j + 1) for tag, i, j, _, _ in matcher.get_opcodes() if tag != "equal"]
+    return {line for block in blocks for line in block}
 
 
 def _tell(result: FileResult, plan: Plan) -> None:
     result.app, result.mcp, result.protect = plan.app, plan.mcp, plan.protect
     result.mount_path, result.mcp_path = plan.mount_path, plan.mcp_path
+    result.shown_path, result.sse = plan.shown_path, plan.sse
     result.changes, result.warnings = plan.changes, plan.warnings
     result.opened, result.locked = plan.opened, plan.locked
     result.open_routes, result.complete = plan.open_routes, plan.complete

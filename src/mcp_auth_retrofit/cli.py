@@ -7,6 +7,7 @@ import typer
 from mcp_auth_retrofit import __version__
 from mcp_auth_retrofit.commands.apply import apply
 from mcp_auth_retrofit.commands.check import check
+from mcp_auth_retrofit.commands.helper import helper
 from mcp_auth_retrofit.commands.new import new
 
 app = typer.Typer(
@@ -37,3 +38,4 @@ def options(
 app.command()(apply)
 app.command()(check)
 app.command()(new)
+app.command()(helper)

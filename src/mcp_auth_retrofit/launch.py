@@ -19,8 +19,20 @@ def run_command(entry: Entrypoint, cwd: Path) -> str:
     if function is not None and not _is_factory(function):
         return f"python {_relative(entry.path, cwd)}"
     if function is not None:
-        return f"uvicorn {module}:{function.name} --factory --port {PORT}{inside}"
+        made = _made_by(entry, function.name)
+        what = f"{made} " if made else f"{function.name} --factory "
+        return f"uvicorn {module}:{what}--port {PORT}{inside}"
     return f"uvicorn {module}:{entry.app.name} --port {PORT}{inside}"
+
+
+def _made_by(entry: Entrypoint, factory: str) -> str | None:
+    """`app` of `app = create_app()`, at the end of the module."""
+    for statement in entry.tree.body:
+        match statement:
+            case ast.Assign(targets=[ast.Name(id=name)], value=ast.Call(func=ast.Name(id=called))):
+                if called == factory:
+                    return name
+    return None
 
 
 def _is_factory(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:

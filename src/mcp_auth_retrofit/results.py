@@ -78,6 +78,10 @@ class FileResult:
     mcp: str | None = None
     mount_path: str | None = None
     mcp_path: str | None = None
+    shown_path: str = ""
+    """What is known of a path that only a run can tell, as source."""
+    sse: bool = False
+    """MCP is spoken over the older transport."""
     """Where MCP really answers: the mount path and the MCP app's own path together."""
     protect: Literal["mcp", "all"] | None = None
     changes: list[Change] = field(default_factory=list)

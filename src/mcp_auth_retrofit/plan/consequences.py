@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from mcp_auth_retrofit.plan.decision import Decision
 from mcp_auth_retrofit.results import Caution
 from mcp_auth_retrofit.wiring.model import Entrypoint
-from mcp_auth_retrofit.wiring.names import argument, has_keyword
+from mcp_auth_retrofit.wiring.names import argument, dotted, has_keyword
 from mcp_auth_retrofit.wiring.nodes import nodes
+from mcp_auth_retrofit.wiring.own_guards import guard_of_text
 from mcp_auth_retrofit.wiring.routers import REGISTERS
+from mcp_auth_retrofit.wiring.siblings import definitions
 
 
 def tell_consequences(decisions: Sequence[Decision]) -> None:
@@ -27,15 +29,18 @@ def tell_consequences(decisions: Sequence[Decision]) -> None:
         plan.open_routes = len([path for path in paths if path != "/health"])
     elif not guarded_all:
         public = {"/health", *first.options.public}
-        plan.locked = [path for path in (*paths, *_documentation(entry)) if path not in public]
+        plan.locked = [path for path in (*paths, *documentation(entry)) if path not in public]
     for decision in decisions:
         mount = decision.chosen.mount
-        if mount is not None and not mount.guarded and not guarded_all:
-            plan.locked.append(decision.mcp_path or decision.mount_path)
+        if mount is not None and not (mount.guarded or guarded_all or entry.recipe):
+            plan.locked.append(decision.mcp_path or decision.shown_path)
         _tell_inner_path(decision)
         _tell_family(decision)
     _tell_several(decisions)
     _tell_gatekeepers(first)
+    for decision in decisions:
+        _tell_server_middleware(decision)
+    _tell_star(first)
     _tell_other_server(first)
 
 
@@ -50,6 +55,42 @@ def _tell_gatekeepers(first: Decision) -> None:
                 one.line,
             )
         )
+
+
+def _tell_server_middleware(decision: Decision) -> None:
+    """`mcp.add_middleware(Check())`: FastMCP's own, which asks for what no Scalekit token has."""
+    served = decision.chosen.served
+    module = served.server.scope.module if served is not None else decision.entry.module
+    for node in nodes(module.tree):
+        match node:
+            case ast.Call(func=ast.Attribute(value=owner, attr="add_middleware"), args=[given, *_]):
+                made = given.func if isinstance(given, ast.Call) else given
+                _, bound = definitions(module, made)
+                asks = any(guard_of_text(one) != "none" for one in bound)
+                if asks and dotted(owner) != decision.app:
+                    decision.plan.warnings.append(
+                        Caution(
+                            "server-guard",
+                            f"The MCP server has `{ast.unparse(made)}` "
+                            f"({module.path.name}, line {node.lineno}), which looks as if it asked "
+                            "for credentials too: a Scalekit token has to satisfy it as well.",
+                        )
+                    )
+
+
+def _tell_star(first: Decision) -> None:
+    for node in nodes(first.entry.tree):
+        origins = argument(node, None, "allow_origins") if isinstance(node, ast.Call) else None
+        if origins is not None and "'*'" in ast.unparse(origins):
+            first.plan.warnings.append(
+                Caution(
+                    "cors-star",
+                    "The app's CORS lets every origin in; MCP does not: name the browsers' origins "
+                    "in MCP_ALLOWED_ORIGINS (unset: this server's own, and localhost).",
+                    origins.lineno,
+                )
+            )
+            return
 
 
 def _tell_several(decisions: Sequence[Decision]) -> None:
@@ -75,7 +116,7 @@ def _tell_family(decision: Decision) -> None:
             Caution(
                 "mount-path-computed",
                 "The mount's path is known only when the app runs: the mount stays where it is, "
-                "and EXPECTED_AUDIENCE has to name that path.",
+                f"and EXPECTED_AUDIENCE has to name what `{decision.shown_path}` comes to.",
                 mount.line,
             )
         )
@@ -133,6 +174,18 @@ def _tell_other_server(decision: Decision) -> None:
                     )
 
 
+def may_register_later(entry: Entrypoint, path: str) -> bool:
+    """Whether a route for a path may come by a way that can't be followed."""
+    dynamic = any(
+        isinstance(node, ast.Call)
+        and dotted(node.func) == "getattr"
+        and dotted(argument(node, 0, "")) == entry.app.name
+        for node in nodes(entry.tree)
+    )
+    written = any(isinstance(n, ast.Constant) and n.value == path for n in nodes(entry.tree))
+    return dynamic or (written and _registers_unseen(entry))
+
+
 def _registers_unseen(entry: Entrypoint) -> bool:
     """`get = app.get`, or a method that uses the app: who calls it, and when, can't be told."""
     seen = {id(node.func) for node in nodes(entry.tree) if isinstance(node, ast.Call)}
@@ -142,14 +195,13 @@ def _registers_unseen(entry: Entrypoint) -> bool:
     return any(
         isinstance(node, ast.Attribute)
         and node.attr in REGISTERS
-        and isinstance(node.value, ast.Name)
-        and node.value.id == entry.app.name
+        and dotted(node.value) == entry.app.name
         and id(node) not in seen
         for node in nodes(entry.tree)
     )
 
 
-def _documentation(entry: Entrypoint) -> list[str]:
+def documentation(entry: Entrypoint) -> list[str]:
     """The pages that FastAPI adds by itself, unless the constructor turns them off."""
     if entry.app.open_ended or argument(entry.app.call, None, "openapi_url") is not None:
         return []
@@ -169,12 +221,13 @@ def _tell_inner_path(decision: Decision) -> None:
                 mcp_app.line if mcp_app else mount.line if mount else None,
             )
         )
-    elif decision.inner not in ("/", None) and decision.spot.prefix and not _is_sse(decision):
+    elif decision.inner not in ("/", None) and decision.spot.prefix != "" and not _is_sse(decision):
+        answers = decision.mcp_path or f"`{decision.shown_path}`"
         decision.plan.warnings.append(
             Caution(
                 "doubled-path",
-                f"The MCP app has a path of its own, so MCP answers at {decision.mcp_path}. It is "
-                f'left so; with "/" as its own path it would be {decision.spot.prefix}.',
+                f"The MCP app has a path of its own, so MCP answers at {answers}. It is left so; "
+                f'with "/" as its own path it would be {decision.mount_path}.',
                 mount.line if mount else None,
             )
         )

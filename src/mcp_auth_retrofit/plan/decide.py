@@ -75,7 +75,7 @@ def _converted(entry: Entrypoint, options: Options) -> Decision:
         )
     path, answers = first_path(entry.converted)
     name = entry.converted[0].name
-    plan = Plan(entry.app.name, name, path, answers, _protect(entry, options), fastmcp=False)
+    plan = Plan(entry.app.name, name, path, answers, _protect(entry, options), path, fastmcp=False)
     depth = len(entry.app.block) + 1
     spot = Spot(path, entry.converted[0].place[:depth], moves=False)
     chosen = Chosen(None, None, None, converted=True)
@@ -95,7 +95,7 @@ def _decisions(entry: Entrypoint, options: Options, chosen: list[Chosen]) -> lis
         _refuse_several(entry, spots, options)
     naming = Naming(entry, layout_of(entry, options))
     fastmcp = any(one.family == "fastmcp" for one in chosen)
-    plan = Plan(entry.app.name, "", "", None, _protect(entry, options), fastmcp)
+    plan = Plan(entry.app.name, "", "", None, _protect(entry, options), fastmcp=fastmcp)
     decisions = [
         Decision(
             entry,
@@ -113,6 +113,10 @@ def _decisions(entry: Entrypoint, options: Options, chosen: list[Chosen]) -> lis
     ]
     first = decisions[0]
     plan.mcp, plan.mount_path, plan.mcp_path = first.server, first.mount_path, first.mcp_path
+    plan.shown_path, plan.sse = (
+        first.shown_path,
+        bool(first.chosen.served and first.chosen.served.sse),
+    )
     return decisions
 
 

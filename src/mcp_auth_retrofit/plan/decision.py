@@ -127,6 +127,12 @@ class Decision:
         return prefix if self.inner == "/" and prefix else prefix + (self.inner or "/")
 
     @property
+    def shown_path(self) -> str:
+        """What is known of a path that only a run can tell: the mount's, and what comes below."""
+        below = self.inner if self.inner not in ("/", None) else ""
+        return f"{self.mount_path} + {quoted(below)}" if below else self.mount_path
+
+    @property
     def follows_health(self) -> bool:
         """Whether what is new in front of the mount comes right behind a new function."""
         if self.nested:

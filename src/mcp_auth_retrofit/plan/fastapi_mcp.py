@@ -13,13 +13,13 @@ from mcp_auth_retrofit.plan.decision import Decision, listed, quoted, spelled
 from mcp_auth_retrofit.results import Reason, Refused
 from mcp_auth_retrofit.wiring.fastapi_mcp import conversions, mounts_converted
 from mcp_auth_retrofit.wiring.model import Converted, Entrypoint
-from mcp_auth_retrofit.wiring.names import GUARD, dotted
+from mcp_auth_retrofit.wiring.names import BY_HAND, GUARD, dotted
 from mcp_auth_retrofit.wiring.nodes import nodes
 from mcp_auth_retrofit.wiring.places import on_the_way
 
 _BY_HAND = (
     "Give the library an app of its own, mcp_app = FastAPI(); mcp.mount_http(mcp_app); and lead to "
-    'it with app.add_route("/mcp", ScalekitAuthMiddleware(mcp_app)).'
+    f'it with app.add_route("/mcp", ScalekitAuthMiddleware(mcp_app)). {BY_HAND}'
 )
 
 

@@ -117,7 +117,9 @@ def _wrap(decision: Decision, lifespan: str | None) -> None:
         Insert(place, code, after=after, joined=not after and decision.stays),
         "lifespan",
         decision.entry.app.line,
-        "Wraps the app's lifespan instead of passing `lifespan=`, which would replace it or "
+        "Wraps the app's lifespan, behind the MCP app, which is made later than the app."
+        if lifespan is not None and not decision.early
+        else "Wraps the app's lifespan instead of passing `lifespan=`, which would replace it or "
         "silence its startup handlers.",
     )
 

@@ -17,6 +17,9 @@ class Plan:
     mcp_path: str | None
     """Where MCP answers; None when the mount path is known only when the app runs."""
     protect: Protect
+    shown_path: str = ""
+    """What is known of a path that only a run can tell, as source."""
+    sse: bool = False
     fastmcp: bool = True
     """A server is FastMCP's; else all are of the official SDK, which stands alone."""
     edits: list[Edit] = field(default_factory=list)

@@ -3,6 +3,7 @@
 import ast
 
 from mcp_auth_retrofit.edits import DropImports, Remove
+from mcp_auth_retrofit.plan.consequences import documentation
 from mcp_auth_retrofit.plan.decision import Decision
 from mcp_auth_retrofit.results import Caution
 from mcp_auth_retrofit.wiring.recipe import Recipe
@@ -57,6 +58,14 @@ def _tell(decision: Decision, recipe: Recipe) -> None:
             "is, and needs to be imported by nobody any more."
         )
         warnings.append(Caution("recipe-elsewhere", message, recipe.line))
+    if not recipe.whole_app and decision.plan.protect == "mcp":
+        pages = documentation(decision.entry)
+        if pages:
+            message = (
+                f"The recipe's middleware stood in front of FastAPI's own pages too "
+                f"({', '.join(pages)}): they answer to everybody now; --protect all keeps them."
+            )
+            warnings.append(Caution("recipe-opens", message, recipe.line))
     if recipe.whole_app and decision.plan.protect == "mcp":
         message = (
             "The recipe's middleware stood in front of all of the app's routes; with --protect mcp "

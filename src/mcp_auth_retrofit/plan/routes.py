@@ -4,6 +4,7 @@ import ast
 from collections.abc import Sequence
 
 from mcp_auth_retrofit.edits import Insert, Remove
+from mcp_auth_retrofit.plan.consequences import may_register_later
 from mcp_auth_retrofit.plan.decision import Decision, spelled
 from mcp_auth_retrofit.plan.place import answers
 from mcp_auth_retrofit.results import Caution
@@ -39,13 +40,13 @@ def decide_health(decision: Decision) -> None:
         return
     place = _health_place(decision)
     hidden = _may_have_health(decision, place)
-    if hidden:
+    if hidden or may_register_later(entry, "/health"):
         decision.plan.warnings.append(
             Caution(
                 "health-unclear",
                 "No /health is added: what is registered here can't be read and may have one, "
                 "which would no longer answer.",
-                hidden[0].line,
+                hidden[0].line if hidden else entry.app.line,
             )
         )
         return
@@ -53,8 +54,20 @@ def decide_health(decision: Decision) -> None:
         Insert(place, _health(decision), blank=decision.apart),
         "health",
         entry.app.line,
-        "Adds GET /health, open to everybody.",
+        "Adds GET /health, open to everybody" + _answered_before(entry) + ".",
     )
+
+
+def _answered_before(entry: Entrypoint) -> str:
+    """A catch-all, or a mount at the root, that has answered for it so far."""
+    before = [
+        r
+        for r in entry.registrations
+        if r.path is not None
+        and (r.methods is None or "GET" in r.methods)
+        and matches(r.path + ("/{rest:path}" if r.kind == "mount" else ""), "/health")
+    ]
+    return f"; so far line {before[0].line} answered it" if before else ""
 
 
 def _health(decision: Decision) -> str:

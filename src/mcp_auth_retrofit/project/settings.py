@@ -4,6 +4,8 @@ import json
 
 PORT = 3002
 ENV_URL = "https://your-env.scalekit.com"
+UNKNOWN = "/WHERE-MCP-ANSWERS"
+"""Stands for a path that only a run can tell."""
 REQUIRED = (
     "SK_ENV_URL",
     "SK_CLIENT_ID",

@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from mcp_auth_retrofit.project.settings import PORT, REQUIRED, env_line, mcp_url, settings
+from mcp_auth_retrofit.project.settings import PORT, REQUIRED, UNKNOWN, env_line, mcp_url, settings
 from mcp_auth_retrofit.report.paths import beside, shown
 from mcp_auth_retrofit.results import FileResult
 
@@ -27,7 +27,7 @@ def _heading(result: FileResult, cwd: Path) -> str:
     if not result.changes:
         return f"{name} needs no change itself, but a file around it does."
     server = f"`{result.mcp}`" if result.mcp else "the MCP server"
-    where = result.mcp_path or f"`{result.mount_path}`"
+    where = result.mcp_path or f"`{result.shown_path}`"
     if result.protect == "all":
         return f"{name}: puts Scalekit sign-in in front of the whole app, MCP at {where} included."
     return f"{name}: puts Scalekit sign-in in front of {server} at {where}."
@@ -37,7 +37,7 @@ def _consequences(result: FileResult) -> list[str]:
     lines = []
     if result.opened:
         paths = ", ".join(result.opened)
-        lines.append(f"  Begins to answer (nothing reached it before): {paths}")
+        lines.append(f"  Begins to answer, to everybody (nothing reached it before): {paths}")
     if result.locked:
         lines.append(f"  Begins to need a token: {', '.join(result.locked)}")
     if not result.complete:
@@ -81,8 +81,9 @@ def next_steps(results: Sequence[FileResult], cwd: Path) -> list[str]:
     """What is left to the user: settings, start, a look with the Inspector."""
     lines = []
     for result in results:
-        mcp_path = result.mcp_path or "/mcp"
+        mcp_path = result.mcp_path or UNKNOWN
         url = mcp_url(mcp_path)
+        look = f"--transport {'sse' if result.sse else 'http'} --server-url {url}"
         of = f" ({shown(result.path, cwd)})" if len(results) > 1 else ""
         lines += [
             f"Next{of}",
@@ -94,7 +95,7 @@ def next_steps(results: Sequence[FileResult], cwd: Path) -> list[str]:
             "  2. Install the requirements and start it:",
             f"       {result.run_command or _run_command(result, cwd)}",
             "  3. Look at it with the MCP Inspector:",
-            f"       npx @modelcontextprotocol/inspector --transport http --server-url {url}",
+            f"       npx @modelcontextprotocol/inspector {look}",
         ]
     return lines
 

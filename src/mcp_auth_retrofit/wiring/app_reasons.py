@@ -5,7 +5,7 @@ import ast
 from mcp_auth_retrofit.results import Reason
 from mcp_auth_retrofit.wiring.app_makers import Made
 from mcp_auth_retrofit.wiring.bindings import Function
-from mcp_auth_retrofit.wiring.names import FASTAPI, FASTMCP, Module
+from mcp_auth_retrofit.wiring.names import BY_HAND, FASTAPI, FASTMCP, Module
 from mcp_auth_retrofit.wiring.nodes import nodes
 
 _PROVIDER = (
@@ -54,7 +54,7 @@ def no_app(module: Module) -> Reason:
                 "app-subclass",
                 f"The app is made from a subclass of FastAPI, `{node.name}`.",
                 "Make the app with FastAPI(...) itself, or guard the mount by hand: "
-                'app.mount("/mcp", ScalekitAuthMiddleware(mcp_app)).',
+                f'app.mount("/mcp", ScalekitAuthMiddleware(mcp_app)). {BY_HAND}',
                 node.lineno,
             )
     for node in nodes(module.tree):
@@ -65,7 +65,8 @@ def no_app(module: Module) -> Reason:
                         "app-is-parameter",
                         f"`{node.name}` is handed the app; it is made where this is called from.",
                         "Run apply on the file that makes the app. If that lies in other people's "
-                        "hands, put ScalekitAuthMiddleware(...) around what is mounted here.",
+                        "hands, put ScalekitAuthMiddleware(...) around what is mounted here. "
+                        + BY_HAND,
                         node.lineno,
                     )
     imported = module.names.imported.get("app")

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from mcp_auth_retrofit.wiring import siblings
+from mcp_auth_retrofit.wiring.handed import hands, verb_of
 from mcp_auth_retrofit.wiring.model import App
 from mcp_auth_retrofit.wiring.names import Module, argument
 from mcp_auth_retrofit.wiring.nodes import nodes
@@ -49,6 +50,8 @@ def _given(
         if call.args or call.keywords:
             yield call, call.lineno
     for node in nodes(module.tree):
+        if isinstance(node, ast.Call) and hands(node, {app.name}) and _adds(node):
+            yield node.func, node.lineno  # `add_api_key_middleware(app, ...)`
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             if any(call in ast.walk(d) for d in node.decorator_list for call in added):
                 yield node, node.lineno  # `@app.middleware("http")`
@@ -60,6 +63,11 @@ def _given(
         for element in listed:
             if element is not None:
                 yield element, element.lineno
+
+
+def _adds(call: ast.Call) -> bool:
+    """Whether a function that is handed the app puts something in front of it, by its name."""
+    return re.search("middleware|guard|auth", verb_of(call), re.IGNORECASE) is not None
 
 
 def _name(given: ast.AST) -> str:

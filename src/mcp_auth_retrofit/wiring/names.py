@@ -20,6 +20,7 @@ OFFICIAL = frozenset(
 )
 HELPER = "scalekit_auth"
 GUARD = "ScalekitAuthMiddleware"
+BY_HAND = "(`mcp-auth-retrofit helper` writes what that needs, and says how.)"
 
 
 def is_transport(origin: str) -> bool:

@@ -4,7 +4,7 @@ import ast
 
 from mcp_auth_retrofit.results import Reason, Refused
 from mcp_auth_retrofit.wiring.bindings import Function, Scope
-from mcp_auth_retrofit.wiring.names import FASTMCP, Module, argument, dotted, is_transport
+from mcp_auth_retrofit.wiring.names import BY_HAND, FASTMCP, Module, argument, dotted, is_transport
 from mcp_auth_retrofit.wiring.nodes import nodes
 from mcp_auth_retrofit.wiring.own_guards import Guard, guard_of_server, scope_of
 from mcp_auth_retrofit.wiring.proof import prove
@@ -52,7 +52,7 @@ def _by_hand(module: Module, call: ast.Call) -> Reason:
         "low-level-transport",
         f"MCP is wired by hand here, with `{name}`: which paths lead to it can't be told.",
         "Serve the tools with FastMCP and mount its http_app(), or put "
-        "ScalekitAuthMiddleware(...) around each ASGI app that answers for MCP.",
+        f"ScalekitAuthMiddleware(...) around each ASGI app that answers for MCP. {BY_HAND}",
         call.lineno,
     )
 

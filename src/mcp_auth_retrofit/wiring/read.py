@@ -20,7 +20,11 @@ from mcp_auth_retrofit.wiring.nodes import nodes
 from mcp_auth_retrofit.wiring.other_ways import refuse_client, refuse_other_ways
 from mcp_auth_retrofit.wiring.places import Place, statements_of
 from mcp_auth_retrofit.wiring.recipe import Recipe, find_recipe
-from mcp_auth_retrofit.wiring.refusals import refuse_own_metadata, refuse_unproved_mounts
+from mcp_auth_retrofit.wiring.refusals import (
+    refuse_own_metadata,
+    refuse_served_by_hand,
+    refuse_unproved_mounts,
+)
 from mcp_auth_retrofit.wiring.scan import scan
 from mcp_auth_retrofit.wiring.scanned import Scan
 
@@ -42,6 +46,7 @@ def read(
         refuse_client(module)
     entry = _entrypoint(module, seen, mcp, recipe, inlined)
     refuse_unproved_mounts(module, seen, entry)
+    refuse_served_by_hand(module, found.name)
     refuse_own_metadata(entry)
     return entry
 

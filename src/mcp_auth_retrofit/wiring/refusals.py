@@ -5,10 +5,14 @@ import ast
 from mcp_auth_retrofit.results import Reason, Refused
 from mcp_auth_retrofit.wiring import siblings
 from mcp_auth_retrofit.wiring.bindings import Scope, given
+from mcp_auth_retrofit.wiring.handed import function_of, hands
 from mcp_auth_retrofit.wiring.model import Entrypoint, Mount
 from mcp_auth_retrofit.wiring.names import (
+    BY_HAND,
     FASTAPI,
+    FASTMCP,
     HELPER,
+    OFFICIAL,
     Module,
     argument,
     dotted,
@@ -45,6 +49,27 @@ def refuse_unproved_mounts(module: Module, seen: Scan, entry: Entrypoint) -> Non
         if len(guarded) < len(entry.servers):
             raise Refused(partly_guarded(guarded[0].line))
         raise Refused(has_own_guard(guarded[0].line, guarded[0].made.guard))
+
+
+def refuse_served_by_hand(module: Module, app: str) -> None:
+    """Raises Refused where another module's function, handed the app, serves a server's tools."""
+    for node in nodes(module.tree):
+        body = function_of(module, node) if isinstance(node, ast.Call) else None
+        if not isinstance(node, ast.Call) or body is None or not hands(node, {app}):
+            continue
+        where, function = body
+        made = [where.names.called(n) in FASTMCP | OFFICIAL for n in ast.walk(function)]
+        asked = [isinstance(n, ast.Attribute) and n.attr == "call_tool" for n in ast.walk(function)]
+        if where is not module and any(made) and any(asked):
+            raise Refused(
+                Reason(
+                    "mcp-by-hand",
+                    f"`{function.name}` of {where.path.name} serves the tools of an MCP server by "
+                    "routes of its own: they would stay open.",
+                    "Serve its tools with FastMCP, or guard those routes by hand, in that file.",
+                    node.lineno,
+                )
+            )
 
 
 def refuse_own_metadata(entry: Entrypoint) -> None:
@@ -139,7 +164,7 @@ def _refuse_wrapper(module: Module, mount: Mount) -> None:
                 "wrapped-mount",
                 f"What is mounted is wrapped in something that can't be read here: `{shown}`.",
                 "Find out whether the wrapper guards MCP already; if not, put "
-                "ScalekitAuthMiddleware(...) around it by hand.",
+                f"ScalekitAuthMiddleware(...) around it by hand. {BY_HAND}",
                 mount.line,
             )
         )

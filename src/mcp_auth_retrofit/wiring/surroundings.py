@@ -12,11 +12,32 @@ from pathlib import Path
 from mcp_auth_retrofit.results import Caution, Reason, Refused
 from mcp_auth_retrofit.wiring import siblings
 from mcp_auth_retrofit.wiring.model import Entrypoint
-from mcp_auth_retrofit.wiring.names import FASTMCP, OFFICIAL, Module, dotted
+from mcp_auth_retrofit.wiring.names import FASTMCP, HELPER, OFFICIAL, Module, dotted
 from mcp_auth_retrofit.wiring.nodes import nodes
 from mcp_auth_retrofit.wiring.routers import REGISTERS
 
 _CALLS = re.compile(rb"\.(mount|host|add_middleware|include_router|add_route)\(|\bMount\(|MCP")
+_TOLD = (
+    (
+        "served-elsewhere",
+        re.compile(
+            rb"\.(http_app|streamable_http_app|sse_app)\(|\.run\(\s*transport=.(http|sse|str)"
+        ),
+        "serves MCP by another app or by itself: this guard does not stand there.",
+    ),
+    (
+        "mcp-client",
+        re.compile(
+            rb"\b(StreamableHttpTransport|streamable_?http_client|SSETransport|sse_client)\("
+        ),
+        "is a client of an MCP server: if it is of this one, it needs a token now.",
+    ),
+    (
+        "setting-taken",
+        re.compile(rb"\b(MCP_ALLOWED_ORIGINS|MCP_REQUIRED_SCOPES)\b", re.IGNORECASE),
+        "reads a setting that the guard reads too: see that it means the same to both.",
+    ),
+)
 _STRICT = re.compile(r"^[^#\n]*env_file\s*[=\"'].*$", re.MULTILINE)
 
 
@@ -32,10 +53,16 @@ def refuse_surroundings(entry: Entrypoint) -> None:
 
 def tell_surroundings(entry: Entrypoint, *, makes_server: bool) -> list[Caution]:
     """Another MCP server of the project, and settings that would stumble over ours in `.env`."""
+    made = {m.served.scope.module.path for m in entry.mounts if m.served is not None}
     told: list[Caution] = []
     for path, text in _others(entry.path):
         if makes_server and (b"FastMCP(" in text or b"MCPServer(" in text):
             told += _server_in(entry, path)
+        told += [
+            Caution(code, f"{_shown(entry, path)}, line {_line(text, found)}, {message}")
+            for code, pattern, message in _TOLD
+            if (found := pattern.search(text)) and not (path in made and code == "served-elsewhere")
+        ]
         if b"BaseSettings" in text and b"env_file" in text:
             told += _strict_settings(entry, path, text.decode("utf-8", "replace"))
     return told
@@ -58,7 +85,8 @@ def _refuse_use(entry: Entrypoint, module: Module) -> None:
         mounts = verb in ("mount", "host", "Mount", "Host") and "mcp" not in holder.lower()
         if handed and mounts and holder not in owners:
             raise Refused(_mounted(entry, module, node.lineno))
-        if handed and "mcp" in called.lower():
+        # `FastMCP.from_fastapi(app)` makes a server of its own, and adds nothing to the app.
+        if handed and "mcp" in called.lower() and verb != "from_fastapi":
             raise Refused(_adds_mcp(entry, module, ast.unparse(node), node.lineno))
         if holder in owners and verb in REGISTERS | {"add_middleware"}:
             shown = ast.unparse(node)
@@ -115,6 +143,10 @@ def _server_in(entry: Entrypoint, path: Path) -> Iterator[Caution]:
             return
 
 
+def _line(text: bytes, found: re.Match[bytes]) -> int:
+    return text.count(b"\n", 0, found.start()) + 1
+
+
 def _strict_settings(entry: Entrypoint, path: Path, text: str) -> Iterator[Caution]:
     """pydantic-settings refuses a key of its `.env` that it has no field for, unless told not to.
 
@@ -137,7 +169,8 @@ def _shown(entry: Entrypoint, path: Path) -> str:
 
 
 def _others(entry: Path) -> list[tuple[Path, bytes]]:
-    return [(path, text) for path, text in siblings.texts(_root(entry)) if path != entry]
+    texts = siblings.texts(_root(entry))
+    return [(path, text) for path, text in texts if path != entry and path.stem != HELPER]
 
 
 def _root(entry: Path) -> Path:
