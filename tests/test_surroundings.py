@@ -89,3 +89,22 @@ def test_another_server_of_the_project_is_named(tmp_path: Path) -> None:
 def test_settings_that_stumble_over_ours(tmp_path: Path, config: str, told: bool) -> None:
     settings = f"class Settings(BaseSettings):\n    {config}\n"
     assert ("dotenv-strict" in codes(applied(tmp_path, config=settings))) is told
+
+
+@pytest.mark.parametrize(
+    ("started", "imported", "command"),
+    [
+        ('CMD ["uvicorn", "src.main:app"]', b"from src.scalekit_auth import", "src.main:app"),
+        ("RUN cd src && uvicorn main:app", b"from scalekit_auth import", "main:app"),
+    ],
+)
+def test_the_helper_is_imported_as_the_project_is_started(
+    tmp_path: Path, started: str, imported: bytes, command: str
+) -> None:
+    (tmp_path / "pyproject.toml").touch()
+    (tmp_path / "Dockerfile").write_text(started)
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "main.py").write_text(MAIN)
+    result = prepare(tmp_path / "src" / "main.py", Options())
+    assert imported in result.writes[-1].after
+    assert f"uvicorn {command} --port" in (result.run_command or "")

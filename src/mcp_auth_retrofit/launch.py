@@ -1,12 +1,16 @@
 """How an entrypoint is started: the command that its owner would type."""
 
 import ast
+import re
+from contextlib import suppress
 from pathlib import Path
 
 from mcp_auth_retrofit.wiring.model import Entrypoint
 from mcp_auth_retrofit.wiring.names import is_main_guard
+from mcp_auth_retrofit.wiring.siblings import is_project
 
 PORT = 3002
+_STARTS = ("Dockerfile", "Procfile", "Makefile", "docker-compose.yml", "compose.yaml", "README.md")
 
 
 def run_command(entry: Entrypoint, cwd: Path) -> str:
@@ -43,8 +47,27 @@ def _is_factory(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
     return isinstance(function, ast.FunctionDef) and required == 0
 
 
+def started_as(path: Path) -> tuple[str, Path] | None:
+    """`src` and its parent, where the project says that it is started as `uvicorn src.main:app`.
+
+    Without an `__init__.py`, nothing else tells from which folder a file is imported.
+    """
+    for root in (folder for folder in path.parents if is_project(folder)):
+        package = ".".join(path.parent.relative_to(root).parts)
+        named = re.compile(rf"(?<![\w.]){re.escape(package)}\.{re.escape(path.stem)}:\w")
+        for name in _STARTS if package else ():
+            with suppress(OSError):
+                if named.search((root / name).read_text("utf-8", "replace")):
+                    return package, root
+        break
+    return None
+
+
 def module_name(path: Path) -> tuple[str, Path]:
     """The dotted name by which a file is imported, and the folder from which that works."""
+    started = None if (path.parent / "__init__.py").exists() else started_as(path)
+    if started is not None:
+        return f"{started[0]}.{path.stem}", started[1]
     parts, folder = [path.stem], path.parent
     while (folder / "__init__.py").exists():
         parts.insert(0, folder.name)

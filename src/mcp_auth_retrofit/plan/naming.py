@@ -4,6 +4,7 @@ import ast
 
 from mcp_auth_retrofit.edits import AddImports, Import
 from mcp_auth_retrofit.inline import own_names
+from mcp_auth_retrofit.launch import started_as
 from mcp_auth_retrofit.options import Layout
 from mcp_auth_retrofit.wiring.model import Entrypoint
 from mcp_auth_retrofit.wiring.names import FASTAPI, FASTMCP, HELPER
@@ -131,4 +132,7 @@ def helper_module(entry: Entrypoint) -> str:
         found = find(entry.path, origin)
         if found and found[0].parent == folder:
             return HELPER
-    return f".{HELPER}" if (folder / "__init__.py").exists() else HELPER
+    if (folder / "__init__.py").exists():
+        return f".{HELPER}"
+    started = started_as(entry.path)
+    return f"{started[0]}.{HELPER}" if started else HELPER
