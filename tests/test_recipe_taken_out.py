@@ -46,6 +46,25 @@ def test_routes_behind_it_open_only_when_asked(tmp_path: Path) -> None:
     assert "recipe-opens" in {warning.code for warning in opened.warnings}
 
 
+def test_fastapis_own_pages_open_and_that_is_said(tmp_path: Path) -> None:
+    case = next(case for case in CASES if case.name == "recipe")
+    result = applied(tmp_path, case.before.decode())
+    (message,) = [w.message for w in result.warnings if w.code == "recipe-opens"]
+    assert "/openapi.json" in message
+    assert result.locked == []  # MCP stood behind the recipe before
+
+
+def test_of_two_comments_alike_the_one_that_goes_is_named(tmp_path: Path) -> None:
+    rule = "# ----------\n"
+    source = WHOLE.replace("async def check", f"{rule}async def check", 1)
+    source += f"\n\n{rule}THE_END = 1\n"
+    assert source.count(rule) == 2
+    result = applied(tmp_path, source)
+    (message,) = [w.message for w in result.warnings if w.code == "recipe-comments"]
+    line = source[: source.index(f"{rule}async def check")].count("\n") + 1
+    assert f"line {line} `{rule.strip()}`" in message
+
+
 MORE = {
     "a router": "from somewhere import router\napp.include_router(router)\n",
     "an unknown call": "from somewhere import setup\nsetup(app)\n",
