@@ -157,3 +157,23 @@ def test_a_lifespan_that_only_tells_of_mcp_is_merged(tmp_path: Path) -> None:
     entry.write_text(head + MOUNT)
     result = prepare(entry, Options(project_files=False))
     assert b"merge_lifespans(life, mcp_app.lifespan)" in result.writes[-1].after
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from fastapi import FastAPI\n",
+        "from fastapi import FastAPI as F\n",
+    ],
+    ids=["for the type checker", "an alias, in quotes"],
+)
+def test_an_app_that_is_handed_is_called_so(tmp_path: Path, head: str) -> None:
+    name = "F" if " as F" in head else "FastAPI"
+    path = tmp_path / "main.py"
+    path.write_text(
+        f'{head}from fastmcp import FastMCP\ndef add(app: "{name}"):\n    mcp = FastMCP("x")\n'
+        "    app.mount('/mcp', mcp.http_app())\n"
+    )
+    reason = prepare(path, Options()).reason
+    assert reason is not None
+    assert reason.code == "app-is-parameter"

@@ -100,6 +100,7 @@ NEWER = [
     ((3, 12), b"async def first[T: list[int]](xs: T) -> T:\n    ...\n"),
     ((3, 12), b"type Names = list[str]\n"),
     ((3, 12), b"x = f'{names['first']}'\n"),
+    ((3, 12), b"x = f'{names[0]}?{\n    names[1]\n}'\n"),
     ((3, 12), b'x = f"{sep.join(a)}{"\\n".join(b)}"\n'),
 ]
 

@@ -5,7 +5,7 @@ import ast
 from mcp_auth_retrofit.results import Reason
 from mcp_auth_retrofit.wiring.app_makers import Made
 from mcp_auth_retrofit.wiring.bindings import Function
-from mcp_auth_retrofit.wiring.names import BY_HAND, FASTAPI, FASTMCP, Module
+from mcp_auth_retrofit.wiring.names import BY_HAND, FASTAPI, FASTMCP, Module, dotted
 from mcp_auth_retrofit.wiring.nodes import nodes
 
 _PROVIDER = (
@@ -44,6 +44,15 @@ def several_apps(groups: list[list[Made]]) -> Reason:
     )
 
 
+def _is_fastapi(module: Module, annotation: ast.expr | None) -> bool:
+    """Whether an annotation names FastAPI, also in quotes, or imported for the type checker."""
+    if isinstance(annotation, ast.Constant):
+        name = str(annotation.value)
+        return module.names.imported.get(name, module.names.narrow.get(name)) in FASTAPI
+    named = module.names.origin(annotation)
+    return (named or module.names.narrow.get(dotted(annotation) or "")) in FASTAPI
+
+
 def no_app(module: Module) -> Reason:
     """Why there is no FastAPI() call to be found, told from what the file has instead."""
     for node in nodes(module.tree):
@@ -60,7 +69,7 @@ def no_app(module: Module) -> Reason:
     for node in nodes(module.tree):
         if isinstance(node, Function):
             for parameter in (*node.args.args, *node.args.kwonlyargs):
-                if parameter.annotation and module.names.origin(parameter.annotation) in FASTAPI:
+                if _is_fastapi(module, parameter.annotation):
                     return Reason(
                         "app-is-parameter",
                         f"`{node.name}` is handed the app; it is made where this is called from.",
