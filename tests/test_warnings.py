@@ -60,16 +60,75 @@ def test_the_module_that_makes_the_mounted_app_is_not_another(tmp_path: Path) ->
         ("app.add_middleware(CSRFMiddleware)", "CSRFMiddleware"),
         ("app.add_middleware(Gate)", "Gate"),
         ("add_api_key_middleware(app, key)", "add_api_key_middleware"),
-        ("@app.middleware('http')\nasync def check_token(request, call_next): ...", "check_token"),
+        (
+            "@app.middleware('http')\nasync def check_token(r, next):\n    no(401)",
+            "check_token",
+        ),
     ],
 )
 def test_gatekeepers_are_named(tmp_path: Path, line: str, name: str) -> None:
-    gate = "class Gate:\n    def __call__(self, scope):\n        return scope['authorization']\n"
+    gate = (
+        "class Gate:\n    def __call__(self, scope):\n"
+        "        if not scope['authorization']: refuse(401)\n"
+    )
     imports = "from gate import Gate\nfrom csrf import CSRFMiddleware\n"
     result = applied(tmp_path, imports + MOUNTED.format(line), gate=gate)
     (warning,) = [one for one in result.warnings if one.code == "other-guard"]
     assert warning.message.startswith(f"`{name}` looks as if")
     assert warning.line in (8, 9)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "@app.middleware('http')\nasync def log(request, call_next):\n    token = ID.set(1)\n"
+        "    return await call_next(request)",
+        "@app.middleware('http')\nasync def log(request, call_next):\n    note(request.auth_type)",
+        "def add_credentialed_cors(a):\n    a.add_middleware(CORSMiddleware, allow='auth')\n"
+        "add_credentialed_cors(app)",
+        "async def register_auth(a):\n    a.state.auth = 1\nregister_auth(app)",
+    ],
+    ids=["a context variable", "a log", "cors", "state"],
+)
+def test_who_refuses_nobody_is_not_named(tmp_path: Path, line: str) -> None:
+    assert said(applied(tmp_path, MOUNTED.format(line)), "other-guard") == []
+
+
+def test_an_app_whose_lifespan_starts_mcp_is_refused(tmp_path: Path) -> None:
+    main = (
+        "from contextlib import asynccontextmanager\nfrom fastapi import FastAPI\n"
+        "@asynccontextmanager\nasync def lifespan(app):\n    mcp_app = app.state.mcp_app\n"
+        "    async with mcp_app.lifespan(mcp_app):\n        yield\n"
+        "app = FastAPI(lifespan=lifespan)\n"
+    )
+    reason = applied(tmp_path, main).reason
+    assert reason is not None
+    assert (reason.code, reason.line) == ("mcp-elsewhere", 6)
+
+
+def test_a_health_of_another_module_is_left_alone(tmp_path: Path) -> None:
+    kernel = "class Kernel:\n    def __init__(self, app):\n        app.get('/health')(print)\n"
+    main = "from kernel import Kernel\n" + MOUNTED.format("Kernel(app)")
+    assert len(said(applied(tmp_path, main, kernel=kernel), "health-unclear")) == 1
+
+
+def test_ours_is_imported_behind_the_files_own_checks(tmp_path: Path) -> None:
+    main = (
+        "from checks import require\n\nrequire('web')\nfrom fastapi import FastAPI\n\n"
+        "app = FastAPI()\n\n\n@app.get('/a')\ndef a(): ...\n"
+    )
+    checks = "def require(name):\n    print(name)\n"
+    text = applied(tmp_path, main, checks=checks).writes[-1].after.decode()
+    assert text.index("require('web')") < text.index("scalekit_auth import")
+
+
+def test_a_sibling_called_like_the_standard_library_is_no_kin(tmp_path: Path) -> None:
+    main = (
+        "import logging\nimport os\n\nfrom fastapi import FastAPI\n\napp = FastAPI()\n\n\n"
+        "@app.get('/a')\ndef a(): ...\n"
+    )
+    text = applied(tmp_path, main, logging="LEVEL = 1\n").writes[-1].after.decode()
+    assert text.index("import os") < text.index("scalekit_auth import")
 
 
 def test_a_middleware_of_the_server_is_named(tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ def tell_consequences(decisions: Sequence[Decision]) -> None:
 
 
 def _tell_gatekeepers(first: Decision) -> None:
-    for one in first.entry.gatekeepers:
+    for one in (one for one in first.entry.gatekeepers if one.sure):
         first.plan.warnings.append(
             Caution(
                 "other-guard",

@@ -15,7 +15,7 @@ from mcp_auth_retrofit.plan.naming import Naming
 from mcp_auth_retrofit.plan.place import Spot, find_spot
 from mcp_auth_retrofit.plan.recipe import decide_recipe, drop_unused
 from mcp_auth_retrofit.plan.routes import decide_bare_paths, decide_health, decide_metadata
-from mcp_auth_retrofit.plan.server import Chosen, choose
+from mcp_auth_retrofit.plan.server import Chosen, choose, refuse_hidden_server
 from mcp_auth_retrofit.plan.uses import refuse_other_uses
 from mcp_auth_retrofit.results import Reason, Refused
 from mcp_auth_retrofit.wiring.model import Entrypoint
@@ -29,6 +29,7 @@ def decide(entry: Entrypoint, options: Options) -> Plan:
     _refuse_routes_keyword(entry)
     refuse_converted(entry)
     refuse_surroundings(entry)
+    refuse_hidden_server(entry)
     if entry.converted:
         decisions = [_converted(entry, options)]
     else:

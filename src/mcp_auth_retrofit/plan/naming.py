@@ -1,6 +1,7 @@
 """Names for what is inserted: the file's own where it has them, free ones where it has not."""
 
 import ast
+import sys
 
 from mcp_auth_retrofit.edits import AddImports, Import
 from mcp_auth_retrofit.inline import own_names
@@ -98,6 +99,7 @@ class Naming:
             return None
         path, origins = self.entry.path, set(self.entry.names.imported.values())
         kin = {o.partition(".")[0] for o in origins if find(path, o) or find(path, f"{o}.")}
+        kin -= sys.stdlib_module_names  # a sibling called logging.py is not what `logging` means
         top = self.entry.app.place[0][1]
         imported = isinstance(self.entry.tree.body[top], ast.Import | ast.ImportFrom)
         before = top + imported  # an app that is imported is imported first

@@ -12,6 +12,7 @@ from mcp_auth_retrofit.wiring.model import Entrypoint, Registration
 from mcp_auth_retrofit.wiring.names import argument
 from mcp_auth_retrofit.wiring.order import behind_unseen, matches
 from mcp_auth_retrofit.wiring.places import Place
+from mcp_auth_retrofit.wiring.surroundings import writes
 
 
 def decide_metadata(decision: Decision) -> None:
@@ -60,6 +61,8 @@ def decide_health(decision: Decision) -> None:
 
 def _answered_before(entry: Entrypoint) -> str:
     """A catch-all, or a mount at the root, that has answered for it so far."""
+    if any(r.kind == "opaque" for r in entry.registrations):
+        return ""
     before = [
         r
         for r in entry.registrations
@@ -114,7 +117,9 @@ def _may_have_health(decision: Decision, place: Place) -> list[Registration]:
     ]
     serving = {stop.index for stop in entry.stops}  # `ui.run_with(app)`: all it may do is known
     unseen = [r for r in _unseen_behind(entry, place) if r.top(entry.app.block) not in serving]
-    return [*unseen, *below] if decision.spot.prefix else below
+    before = [r for r in entry.registrations if r.kind == "opaque" and r not in unseen]
+    taken = before if writes(entry, "/health") else []
+    return [*unseen, *below, *taken] if decision.spot.prefix else below
 
 
 def decide_bare_paths(decisions: Sequence[Decision]) -> None:

@@ -14,6 +14,7 @@ from mcp_auth_retrofit.wiring.names import FASTMCP, HELPER, OFFICIAL, dotted, im
 from mcp_auth_retrofit.wiring.nodes import nodes
 from mcp_auth_retrofit.wiring.places import Place, on_the_way
 from mcp_auth_retrofit.wiring.proof import Family, Served
+from mcp_auth_retrofit.wiring.running import entered
 
 _T = TypeVar("_T")
 _TELLING = re.compile(
@@ -117,6 +118,24 @@ def _unmounted(entry: Entrypoint, options: Options) -> Chosen:
         _refuse_imported(entry)
         _refuse_unmounted(entry)
     return Chosen(_last(servers), None, None)
+
+
+def refuse_hidden_server(entry: Entrypoint) -> None:
+    """The app's lifespan starts an MCP app, and nothing here mounts one: somebody else does."""
+    if entry.mounts or entry.mcp_apps or entry.servers or entry.converted:
+        return
+    for held in entered(entry):
+        shown = ast.unparse(held)
+        if held.attr == "session_manager" or "mcp" in shown.lower():
+            raise Refused(
+                Reason(
+                    "mcp-elsewhere",
+                    f"The app's lifespan runs `{shown}`, and nothing here mounts what it is of: "
+                    "where that is done, MCP would stay open.",
+                    "Mount it in this file, and run apply again.",
+                    held.lineno,
+                )
+            )
 
 
 def _last(found: list[_T]) -> _T | None:

@@ -85,6 +85,7 @@ def _where(
         elif isinstance(statement, cst.Import | cst.ImportFrom):
             imports[index] = _key(statement)
     own = _key_of(module, plain=False)
+    imports = _behind_checks(statements, imports)
     for start, (_, name) in imports.items():
         if name.partition(".")[0] in group or (name.startswith(".") and module.startswith(".")):
             if imports[start] > own:
@@ -98,6 +99,23 @@ def _where(
             return index, "in"
     last = max(imports, default=-1) + 1
     return max(found, last), "new" if last else "in"
+
+
+def _behind_checks(
+    statements: Sequence[object], imports: dict[int, tuple[int, str]]
+) -> dict[int, tuple[int, str]]:
+    """The imports behind what the file does before it first imports one of the libraries.
+
+    `require("web", ("fastapi",))` has to speak before anything of ours imports them too.
+    """
+    first = next((i for i, (_, n) in imports.items() if n.partition(".")[0] in _KIN), 0)
+    done = [
+        index
+        for index, statement in enumerate(statements[:first])
+        if index not in imports and not _is_docstring(statement, index)
+    ]
+    floor = max(done, default=-1)
+    return {index: key for index, key in imports.items() if index > floor}
 
 
 def _key(statement: cst.Import | cst.ImportFrom) -> tuple[int, str]:

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from mcp_auth_retrofit.wiring import siblings
-from mcp_auth_retrofit.wiring.handed import hands, verb_of
+from mcp_auth_retrofit.wiring.handed import function_of, hands, verb_of
 from mcp_auth_retrofit.wiring.model import App
 from mcp_auth_retrofit.wiring.names import Module, argument
 from mcp_auth_retrofit.wiring.nodes import nodes
+from mcp_auth_retrofit.wiring.own_guards import guard_of_text
 from mcp_auth_retrofit.wiring.recipe import Recipe
 from mcp_auth_retrofit.wiring.scanned import Scan
 
@@ -22,6 +23,8 @@ class Gatekeeper:
 
     name: str
     line: int
+    sure: bool
+    """It answers 401 or 403, or it can't be read and its name says it."""
 
 
 def find_gatekeepers(
@@ -30,15 +33,26 @@ def find_gatekeepers(
     """Those of the app, in source order, without what is the recipe's own."""
     found: dict[int, Gatekeeper] = {}
     for given, line in _given(module, app, seen, recipe):
-        texts = [ast.unparse(given)]
-        for node in ast.walk(given):
-            if isinstance(node, ast.Name | ast.Attribute):
-                _, bound = siblings.definitions(module, node)
-                texts += [ast.unparse(one) for one in bound if isinstance(one, ast.stmt)]
+        bound = list(_behind(module, given))
+        texts = [ast.unparse(one) for one in (given, *bound)]
         # CORS names the Authorization header, and lets everybody in.
         if "CORSMiddleware" not in texts[0] and any(map(_CREDENTIALS.search, texts)):
-            found.setdefault(line, Gatekeeper(_name(given), line))
+            named = _CREDENTIALS.search(_name(given)) is not None
+            guards = {guard_of_text(one) for one in bound}
+            sure = "own" in guards or (named and (not bound or "unclear" in guards))
+            found.setdefault(line, Gatekeeper(_name(given), line, sure))
     return tuple(found[line] for line in sorted(found))
+
+
+def _behind(module: Module, given: ast.AST) -> Iterator[ast.stmt]:
+    """The functions and classes that it names, or that it is."""
+    if isinstance(given, ast.stmt):
+        yield given
+        return
+    for node in ast.walk(given):
+        if isinstance(node, ast.Name | ast.Attribute):
+            _, bound = siblings.definitions(module, node)
+            yield from (one for one in bound if isinstance(one, ast.stmt))
 
 
 def _given(
@@ -50,24 +64,25 @@ def _given(
         if call.args or call.keywords:
             yield call, call.lineno
     for node in nodes(module.tree):
-        if isinstance(node, ast.Call) and hands(node, {app.name}) and _adds(node):
+        if isinstance(node, ast.Call) and hands(node, {app.name}) and _adds(module, node):
             yield node.func, node.lineno  # `add_api_key_middleware(app, ...)`
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             if any(call in ast.walk(d) for d in node.decorator_list for call in added):
                 yield node, node.lineno  # `@app.middleware("http")`
         elif isinstance(node, ast.Call) and node.func in added:
             yield node, node.lineno  # `app.middleware("http")(check)`
-    for name in ("middleware", "dependencies"):
-        value = argument(app.call, None, name)
-        listed = value.elts if isinstance(value, ast.List | ast.Tuple) else [value]
-        for element in listed:
-            if element is not None:
-                yield element, element.lineno
+    value = argument(app.call, None, "middleware")
+    listed = value.elts if isinstance(value, ast.List | ast.Tuple) else [value]
+    yield from ((element, element.lineno) for element in listed if element is not None)
 
 
-def _adds(call: ast.Call) -> bool:
-    """Whether a function that is handed the app puts something in front of it, by its name."""
-    return re.search("middleware|guard|auth", verb_of(call), re.IGNORECASE) is not None
+def _adds(module: Module, call: ast.Call) -> bool:
+    """Whether a function that is handed the app puts a middleware in front of it."""
+    body = function_of(module, call)
+    if body is None:
+        return "middleware" in verb_of(call).lower()
+    text = ast.unparse(body[1])
+    return re.search(r"\.(add_middleware\((?!CORSMiddleware)|middleware\()", text) is not None
 
 
 def _name(given: ast.AST) -> str:

@@ -11,7 +11,7 @@ from mcp_auth_retrofit.wiring.nodes import nodes
 Guard = Literal["own", "unclear", "none"]
 """It refuses who brings no credentials; it may; it does not."""
 
-_CREDENTIALS = re.compile(r"auth|jwt|token|api[-_]?key|credential|bearer", re.IGNORECASE)
+_CREDENTIALS = re.compile(r"auth|jwt|token|api[-_]?key|credential|bearer|csrf|xsrf", re.IGNORECASE)
 _REFUSALS = frozenset({"HTTP_401_UNAUTHORIZED", "HTTP_403_FORBIDDEN", "UNAUTHORIZED", "FORBIDDEN"})
 _KEYWORDS = ("auth", "token_verifier", "auth_server_provider")
 
@@ -46,7 +46,11 @@ def _said(text: ast.AST) -> set[str]:
                 said.add(str(value))
             case ast.Name(id=name) | ast.arg(arg=name) | ast.Attribute(attr=name):
                 said.add(name)
-            case ast.ClassDef(name=name) | ast.FunctionDef(name=name):
+            case (
+                ast.ClassDef(name=name)
+                | ast.FunctionDef(name=name)
+                | ast.AsyncFunctionDef(name=name)
+            ):
                 said.add(name)
     return said - kept
 

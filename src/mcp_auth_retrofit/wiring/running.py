@@ -23,6 +23,11 @@ def runs(entry: Entrypoint, served: Served) -> bool:
     return any(_is_of(scope, held, served) for scope, held in _entered(entry))
 
 
+def entered(entry: Entrypoint) -> list[ast.Attribute]:
+    """What the app's lifespan enters, as far as it can be read: `X.lifespan` and its kin."""
+    return [held for _, held in _entered(entry)]
+
+
 def unclear(entry: Entrypoint) -> ast.expr | None:
     """A session manager that the app's lifespan enters, and nobody can tell whose it is."""
     for scope, held in _entered(entry):

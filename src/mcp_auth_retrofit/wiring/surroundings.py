@@ -56,7 +56,7 @@ def tell_surroundings(entry: Entrypoint, *, makes_server: bool) -> list[Caution]
     made = {m.served.scope.module.path for m in entry.mounts if m.served is not None}
     told: list[Caution] = []
     for path, text in _others(entry.path):
-        if makes_server and (b"FastMCP(" in text or b"MCPServer(" in text):
+        if makes_server and (b"fastmcp" in text or b"MCPServer" in text):
             told += _server_in(entry, path)
         told += [
             Caution(code, f"{_shown(entry, path)}, line {_line(text, found)}, {message}")
@@ -66,6 +66,12 @@ def tell_surroundings(entry: Entrypoint, *, makes_server: bool) -> list[Caution]
         if b"BaseSettings" in text and b"env_file" in text:
             told += _strict_settings(entry, path, text.decode("utf-8", "replace"))
     return told
+
+
+def writes(entry: Entrypoint, path: str) -> bool:
+    """Whether another module of the project has this path written out."""
+    spelled = (f'"{path}"'.encode(), f"'{path}'".encode())
+    return any(one in text for _, text in _others(entry.path) for one in spelled)
 
 
 def _refuse_use(entry: Entrypoint, module: Module) -> None:
@@ -133,7 +139,11 @@ def _adds_mcp(entry: Entrypoint, module: Module, shown: str, line: int) -> Reaso
 def _server_in(entry: Entrypoint, path: Path) -> Iterator[Caution]:
     module = siblings.parse(path)
     for node in nodes(module.tree) if module is not None else ():
-        if module is not None and (module.names.called(node) or "") in FASTMCP | OFFICIAL:
+        if module is None or not isinstance(node, ast.Call):
+            continue
+        # Where the import fails, a class of the file's own may stand in for it.
+        imported = module.names.imported.get(dotted(node.func) or "")
+        if {module.names.called(node), imported} & (FASTMCP | OFFICIAL):
             yield Caution(
                 "server-elsewhere",
                 f"{_shown(entry, path)}, line {getattr(node, 'lineno', 0)}, makes an MCP server "
