@@ -113,8 +113,8 @@ def test_final_newline_survives(case: Case, rewritten: Rewritten) -> None:
 def test_indent_unit_survives(case: Case, rewritten: Rewritten) -> None:
     kept = Counter(lines(case.before))
     added = Counter(lines(rewritten(case).after)) - kept
-    tabbed = any(line.startswith("\t") for line in kept)
-    assert not [line for line in added if line.startswith(" " if tabbed else "\t")]
+    used = {line[0] for line in kept if line[:1] in ("\t", " ")} or {" "}
+    assert not [line for line in added if line[:1] in {"\t", " "} - used]
 
 
 @every_rewrite

@@ -212,8 +212,11 @@ def test_request_that_is_cancelled_does_not_stop_the_fetch(fresh: Site) -> None:
 
 
 def test_slow_keys_stall_nothing_and_are_fetched_once(fresh: Site) -> None:
-    """60 first requests while keys take 1 s: the recipe freezes, or fetches 40 times."""
-    fresh.scalekit.delay = 1
+    """60 first requests while keys take 3 s: the recipe freezes, or fetches 40 times.
+
+    The bound tells a frozen loop from a busy machine; benchmarks/guard.py measures.
+    """
+    fresh.scalekit.delay = 3
     waits: list[float] = []
 
     async def ask_public(client: httpx.AsyncClient, done: asyncio.Event) -> None:
@@ -241,7 +244,7 @@ def test_slow_keys_stall_nothing_and_are_fetched_once(fresh: Site) -> None:
     assert set(asyncio.run(burst())) == {200}
     assert (fresh.scalekit.fetches, fresh.scalekit.sign_ins) == (1, 1)
     assert len(waits) > 10
-    assert max(waits) < 0.7, max(waits)
+    assert max(waits) < 2.5, max(waits)
 
 
 def test_two_guards_of_one_app_share_the_keys(tmp_path: Path) -> None:
