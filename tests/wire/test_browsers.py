@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp
 
 from mcp_auth_retrofit.verify.standin import Standin
 from wire.world import WHO, Site, site, stateless_app
@@ -164,21 +165,40 @@ def test_the_resources_own_origin_is_allowed(public_resource: Site) -> None:
 
 @pytest.fixture(scope="module")
 def listed(folder: Path, scalekit: Standin) -> Iterator[Site]:
-    origins = "https://one.example, https://TWO.example:444"
+    origins = "https://one.example, https://TWO.example:444/ http://localhost:*"
     with site(folder / "listed", scalekit, stateless_app, MCP_ALLOWED_ORIGINS=origins) as one:
         yield one
 
 
-@pytest.mark.parametrize("origin", ["https://one.example", "https://two.example:444"])
+@pytest.mark.parametrize(
+    "origin",
+    ["https://one.example", "https://two.example:444", "http://localhost", "http://localhost:6274"],
+)
 def test_listed_origins_are_allowed(listed: Site, origin: str) -> None:
     answer = listed.post("/mcp", {"origin": origin, **listed.bearer()})
     assert answer.status_code == 200
     assert_readable(answer.headers, origin)
 
 
-@pytest.mark.parametrize("origin", [LOCAL, "https://two.example", "https://three.example"])
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "http://127.0.0.1:6274",
+        "https://localhost:6274",
+        "http://localhost:x",
+        "http://localhost:*",
+        "https://two.example",
+        "https://one.example.evil",
+        "https://oneXexample",
+        "https://three.example",
+    ],
+)
 def test_a_list_takes_the_place_of_the_default(listed: Site, origin: str) -> None:
     assert listed.post("/mcp", {"origin": origin, **listed.bearer()}).status_code == 403
+
+
+def test_a_list_never_shuts_out_the_servers_own_origin(listed: Site) -> None:
+    assert listed.post("/mcp", {"origin": listed.url, **listed.bearer()}).status_code == 200
 
 
 @pytest.fixture(scope="module")
@@ -191,19 +211,23 @@ def open_to_all(folder: Path, scalekit: Standin) -> Iterator[Site]:
 def test_star_allows_every_origin_without_credentials(open_to_all: Site, origin: str) -> None:
     answer = open_to_all.post("/mcp", {"origin": origin, **open_to_all.bearer()})
     assert answer.status_code == 200
-    assert_readable(answer.headers, "*")
-    assert preflight(open_to_all, "/mcp", origin).headers["access-control-allow-origin"] == "*"
+    assert_readable(answer.headers, origin)
+    assert preflight(open_to_all, "/mcp", origin).headers["access-control-allow-origin"] == origin
 
 
 class OwnCORS(CORSMiddleware):
-    """People subclass it."""
+    """People subclass it, and some keep the origins in there."""
+
+    def __init__(self, app: ASGIApp, **options: Any) -> None:
+        origins = ["https://app.example", "https://more.example"]
+        super().__init__(app, allow_origins=origins, **options)
 
 
 def app_with_cors(guard: ModuleType) -> FastAPI:
     app = stateless_app(guard)
+    own: Any = OwnCORS  # Starlette's types know no keywords of a subclass
     app.add_middleware(
-        OwnCORS,
-        allow_origins=["https://app.example"],
+        own,
         allow_methods=["*"],
         allow_headers=["*"],
         expose_headers=["X-Own"],
@@ -227,12 +251,38 @@ def test_cors_of_the_app_keeps_answering_browsers(with_cors: Site) -> None:
     assert refused.headers.get_list("access-control-expose-headers") == ["X-Own"]
 
 
-def test_literal_origins_of_the_apps_cors_are_allowed(with_cors: Site) -> None:
-    for origin, status in (("https://app.example", 200), (LOCAL, 200), (ELSE, 403)):
-        headers = {"origin": origin, **with_cors.bearer()}
-        answer = with_cors.post("/mcp", headers)
-        assert answer.status_code == status
-        assert ("access-control-allow-origin" in answer.headers) == (origin not in (LOCAL, ELSE))
+@pytest.mark.parametrize(
+    ("origin", "status", "readable"),
+    [
+        ("https://app.example", 200, True),
+        ("https://more.example", 200, True),
+        (LOCAL, 200, False),
+        (ELSE, 403, False),
+    ],
+)
+def test_listed_origins_of_the_apps_cors_are_allowed(
+    with_cors: Site, origin: str, status: int, readable: bool
+) -> None:
+    answer = with_cors.post("/mcp", {"origin": origin, **with_cors.bearer()})
+    assert answer.status_code == status
+    assert ("access-control-allow-origin" in answer.headers) == readable
+
+
+def test_preflight_that_the_apps_cors_does_not_see_is_answered(
+    folder: Path, scalekit: Standin
+) -> None:
+    """The guard around the whole app, added last: the CORS middleware is inside."""
+
+    def build(guard: ModuleType) -> FastAPI:
+        app = FastAPI()
+        app.add_middleware(CORSMiddleware, allow_origins=["https://app.example"])
+        app.add_middleware(guard.ScalekitAuthMiddleware)
+        return app
+
+    with site(folder / "inside", scalekit, build) as one:
+        answer = preflight(one, "/mcp", "https://app.example")
+        assert answer.status_code == 204
+        assert answer.headers["access-control-allow-origin"] == "https://app.example"
 
 
 def test_star_of_the_apps_cors_does_not_open_mcp(folder: Path, scalekit: Standin) -> None:

@@ -37,7 +37,20 @@ def test_head_without_token_is_401(mounted: Site, path: str) -> None:
     assert "www-authenticate" in answer.headers
 
 
-@pytest.mark.parametrize("field", ["Basic dXNlcjpwYXNz", "Bearer", "Token x", "", "x"])
+@pytest.mark.parametrize(
+    "field",
+    [
+        "Basic dXNlcjpwYXNz",
+        "Bearer",
+        "Token x",
+        "",
+        "x",
+        "Bearer\tx",
+        "Bearer:x",
+        "BearerX x",
+        "==",
+    ],
+)
 def test_other_scheme_or_no_token_is_as_no_credentials(mounted: Site, field: str) -> None:
     assert_no_credentials(mounted, {"authorization": field})
 
@@ -89,6 +102,13 @@ def test_other_query_members_are_no_concern(mounted: Site) -> None:
 def test_lowercase_bearer_is_accepted(mounted: Site, scheme: str) -> None:
     field = f"{scheme} {mounted.scalekit.token()}"
     assert mounted.post("/mcp", {"authorization": field}).status_code == 200
+
+
+def test_two_tokens_that_a_proxy_has_joined_are_401(mounted: Site) -> None:
+    good = f"Bearer {mounted.scalekit.token()}"
+    answer = mounted.post("/mcp", {"authorization": f"{good}, {good}"})
+    assert answer.status_code == 401
+    assert challenge(answer)["error"] == "invalid_token"
 
 
 def test_extra_spaces_are_accepted(mounted: Site) -> None:

@@ -78,6 +78,16 @@ def test_session_of_another_user_is_404(stateful: Site) -> None:
     assert stateful.post("/mcp", alice, WHO).status_code == 200
 
 
+def test_get_and_delete_reach_the_session_of_their_own_user(stateful: Site) -> None:
+    session = {**open_session(stateful), **stateful.bearer()}
+    stream = {**session, "accept": "text/event-stream"}
+    with stateful.http.stream("GET", "/mcp", headers=stream) as answer:
+        assert answer.status_code == 200
+        assert answer.headers["content-type"].startswith("text/event-stream")
+    assert stateful.http.delete("/mcp", headers=session).status_code == 200
+    assert stateful.post("/mcp", session, WHO).status_code == 404
+
+
 def test_renewed_token_keeps_the_session(stateful: Site) -> None:
     session = open_session(stateful, jti="one")
     later = {**session, **stateful.bearer(jti="two", scope="more")}

@@ -11,17 +11,16 @@ import pytest
 from fastapi import FastAPI
 
 from mcp_auth_retrofit.verify.standin import Standin
-from wire.world import INITIALIZE, MCP_HEADERS, WELL_KNOWN, Site, load_guard, site, stateless_app
-
-
-class Clock:
-    """Stands in for the guard's `time`: ten minutes pass at once."""
-
-    def __init__(self) -> None:
-        self.ahead = 0.0
-
-    def monotonic(self) -> float:
-        return time.monotonic() + self.ahead
+from wire.world import (
+    INITIALIZE,
+    MCP_HEADERS,
+    WELL_KNOWN,
+    Clock,
+    Site,
+    load_guard,
+    site,
+    stateless_app,
+)
 
 
 @pytest.fixture

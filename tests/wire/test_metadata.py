@@ -42,9 +42,10 @@ def test_other_methods_on_metadata_are_405(mounted: Site, form: str, method: str
     assert answer.headers["allow"] == "GET, HEAD, OPTIONS"
 
 
-def test_metadata_preflight_lets_a_browser_client_start(mounted: Site) -> None:
+@FORMS
+def test_metadata_preflight_lets_a_browser_client_start(mounted: Site, form: str) -> None:
     answer = mounted.http.options(
-        WELL_KNOWN,
+        WELL_KNOWN + form,
         headers={
             "origin": "https://any.example",
             "access-control-request-method": "GET",

@@ -10,7 +10,6 @@ import pytest
 from fastapi import FastAPI
 from mcp import server as sdk
 from mcp.server.auth.middleware.auth_context import get_access_token
-from mcp.server.auth.provider import AccessToken
 
 from mcp_auth_retrofit.verify.standin import Standin
 from wire.world import WHO, Site, site
@@ -78,11 +77,3 @@ def test_a_tool_asks_the_sdk_who_calls(official: Site) -> None:
         "token": "",
         "scopes": ["a", "b"],
     }
-
-
-def test_without_fastmcp_a_token_is_the_sdks(
-    official: Site, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert official.guard.token_class() is sys.modules[FASTMCP].AccessToken
-    monkeypatch.delitem(sys.modules, FASTMCP)
-    assert official.guard.token_class() is AccessToken

@@ -151,6 +151,39 @@ def test_no_redirect_is_left_on_the_bare_path(mounted: Site) -> None:
             assert client.request(method, "/mcp").status_code == 401
 
 
+@pytest.mark.parametrize(
+    "target",
+    [
+        "/%6dcp",
+        "/%6dcp/",
+        "/mcp%2f",
+        "/mcp%2F",
+        "/mcp//",
+        "//mcp",
+        "/./mcp/",
+        "/x/../mcp/",
+        "/mcp/../mcp/",
+        "/mcp/%2e%2e/mcp/",
+        "/mcp/..;/mcp/",
+        "/mcp;x/",
+        "/MCP/",
+        "/mcp%00/",
+        "/mcp/?/health",
+        "/mcp#/health",
+        "/mcp\\",
+        "/health/../mcp/",
+        f"{WELL_KNOWN}/../../mcp/",
+        f"/mcp/..{WELL_KNOWN}",
+        "http://localhost/mcp/",
+        "mcp/",
+    ],
+)
+def test_no_spelling_of_the_path_opens_mcp(mounted: Site, at_root: Site, target: str) -> None:
+    """400: no request that the server takes; 404: a path that is not the MCP server's."""
+    assert raw_status(mounted, target) in (400, 401, 404)
+    assert raw_status(at_root, target) in (400, 401, 404)
+
+
 def test_every_endpoint_has_a_name(tmp_path: Path, scalekit: Standin) -> None:
     """slowapi, and many an access log, ask `route.endpoint.__name__` of whatever is matched."""
     guard = load_guard(tmp_path, scalekit.settings("http://localhost:3002/mcp"))

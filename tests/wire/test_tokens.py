@@ -1,5 +1,6 @@
 """Which tokens are good (MCP authorization, "Token Handling"; RFC 8725; RFC 9068, 4)."""
 
+import logging
 import time
 from collections.abc import Callable
 from typing import Any
@@ -8,7 +9,7 @@ import jwt
 import pytest
 
 from mcp_auth_retrofit.verify.standin import Standin, public_pem, rsa_key
-from wire.world import WHO, Site, challenge
+from wire.world import WHO, Clock, Site, challenge
 
 BOTH = pytest.mark.parametrize("path", ["/mcp", "/mcp/"])
 
@@ -121,6 +122,13 @@ def test_malformed_token_is_refused(mounted: Site, case: str) -> None:
     assert challenge(answer)["error"] == "invalid_token"
 
 
+def test_tokens_of_sixteen_kilobytes_are_taken(mounted: Site) -> None:
+    large = mounted.bearer(roles=["r" * 100] * 120)
+    assert len(large["authorization"]) > 16_000
+    assert mounted.post("/mcp", large).status_code == 200
+    assert mounted.post("/mcp", {"authorization": large["authorization"] + "A"}).status_code == 401
+
+
 def test_claims_changed_after_signing_are_refused(mounted: Site) -> None:
     head, _, mac = mounted.scalekit.token().split(".")
     body = mounted.scalekit.token(sub="usr_mallory").split(".")[1]
@@ -131,13 +139,53 @@ def test_claims_changed_after_signing_are_refused(mounted: Site) -> None:
 def test_reason_is_in_the_log_and_the_token_is_not(
     mounted: Site, caplog: pytest.LogCaptureFixture
 ) -> None:
+    mounted.guard.tell.cache_clear()
     token = mounted.scalekit.token(aud="https://else.example")
     answer = mounted.post("/mcp", {"authorization": f"Bearer {token}"})
     assert answer.status_code == 401
     assert "audience" not in answer.text.lower()
-    (record,) = [r for r in caplog.records if r.name == "scalekit_auth"]
+    (record,) = filter(ours, caplog.records)
     assert "Audience doesn't match" in record.getMessage()
     assert not any(part in caplog.text for part in token.split("."))
+
+
+def test_a_flood_of_bad_tokens_is_no_flood_of_lines(
+    mounted: Site, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each reason once a second."""
+    clock = Clock()
+    clock.stop()
+    monkeypatch.setattr(mounted.guard, "time", clock)
+    mounted.guard.tell.cache_clear()
+    for _ in range(5):
+        mounted.post("/mcp", mounted.bearer(iss="https://flood.example"))
+        mounted.post("/mcp", mounted.bearer(exp=1))
+    assert [record.getMessage() for record in caplog.records if ours(record)] == [
+        "Token refused: InvalidIssuerError('Invalid issuer')",
+        "Token refused: ExpiredSignatureError('Signature has expired')",
+    ]
+    clock.ahead += 1
+    mounted.post("/mcp", mounted.bearer(exp=1))
+    assert len([record for record in caplog.records if ours(record)]) == 3
+
+
+def ours(record: logging.LogRecord) -> bool:
+    return record.name == "scalekit_auth"
+
+
+def test_a_reason_never_repeats_what_a_token_holds(
+    mounted: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    mounted.guard.tell.cache_clear()
+    body = mounted.scalekit.token().partition(".")[2]
+    for head in (b"secret", b"\xffsecret", b"[" * 9000):
+        token = f"{jwt.utils.base64url_encode(head).decode()}.{body}"
+        assert mounted.post("/mcp", {"authorization": f"Bearer {token}"}).status_code == 401
+    assert {record.getMessage() for record in filter(ours, caplog.records)} == {
+        "Token refused: JSONDecodeError",
+        "Token refused: UnicodeDecodeError",
+        "Token refused: RecursionError",
+    }
 
 
 @pytest.mark.parametrize(

@@ -66,6 +66,23 @@ class Site:
         return self.http.post(path, json=body, headers={**MCP_HEADERS, **headers})
 
 
+class Clock:
+    """Stands in for the guard's `time`: ten minutes pass at once, or none at all."""
+
+    def __init__(self) -> None:
+        self.ahead = 0.0
+        self.stopped: float | None = None
+
+    def stop(self) -> None:
+        self.stopped = time.monotonic()
+
+    def monotonic(self) -> float:
+        return (time.monotonic() if self.stopped is None else self.stopped) + self.ahead
+
+    def time(self) -> float:
+        return time.time() + self.ahead
+
+
 def raw_status(site: Site, target: str, field: str | None = None) -> int:
     """The status of a GET whose target and Authorization go out as they are written.
 

@@ -3,7 +3,8 @@
 
 Settings, from the environment or else from the nearest `.env` at or above this file: SK_ENV_URL,
 SK_CLIENT_ID, SK_CLIENT_SECRET, EXPECTED_AUDIENCE, PROTECTED_RESOURCE_METADATA (JSON, from the
-Scalekit dashboard); optional: MCP_ALLOWED_ORIGINS, MCP_REQUIRED_SCOPES (by comma or space).
+Scalekit dashboard); optional: MCP_ALLOWED_ORIGINS (`http://localhost:*` means any port, `*` any
+origin), MCP_REQUIRED_SCOPES, both by comma or space.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import functools
+import hashlib
 import inspect
 import json
 import logging
@@ -28,7 +30,9 @@ from typing import Any
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 import jwt
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from dotenv import dotenv_values
+from jwt.utils import base64url_decode
 from mcp.server.auth.middleware.auth_context import AuthContextMiddleware
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.server.auth.provider import AccessToken
@@ -58,26 +62,14 @@ class Answer(Exception):
     """An answer that the guard gives itself instead of the app."""
 
     def __init__(self, status: int, headers: dict[str, str], error: str = "", text: str = ""):
-        body = {"error": error, "error_description": text} if text else {"error": error}
-        empty = Response(None, status, headers)
-        self.response = JSONResponse(body, status, headers) if error else empty
-
-
-def installed(package: str) -> str | None:
-    with suppress(metadata.PackageNotFoundError):
-        return metadata.version(package)
-    return None  # fastmcp, where the server is of the official SDK
+        self.response = Response(None, status, headers)
+        if error:
+            body = {"error": error, "error_description": text} if text else {"error": error}
+            self.response = JSONResponse(body, status, headers)
 
 
 def numbers(version: str) -> list[int]:
     return [int(number) for number in re.findall(r"\d+", version)[:2]]
-
-
-def token_class() -> type[AccessToken]:
-    """FastMCP's own where the app uses it: what its tools get of the SDK's lacks the subject."""
-    fastmcp: Any = sys.modules.get("fastmcp.server.auth.auth")
-    own: type[AccessToken] = fastmcp.AccessToken if fastmcp else AccessToken
-    return own
 
 
 class Settings:
@@ -103,13 +95,13 @@ class Settings:
         credentials = env_url, need("SK_CLIENT_ID"), need("SK_CLIENT_SECRET")
         audience = need("EXPECTED_AUDIENCE", rf"{URL}|res_\w+", f"{https} or a res_ id")
         raw = need("PROTECTED_RESOURCE_METADATA")
-        self.origins = read("MCP_ALLOWED_ORIGINS").replace(",", " ").lower().split()
+        origins = read("MCP_ALLOWED_ORIGINS").replace(",", " ").split()
         self.scopes = read("MCP_REQUIRED_SCOPES").replace(",", " ").split()
         if not all(re.fullmatch(r"[!#-\[\]-~]+", name) for name in self.scopes):
             wrong.append("MCP_REQUIRED_SCOPES holds a character that no scope may have")
         try:
-            metadata = json.loads(raw or "{}")
-            resource, servers = metadata["resource"], metadata["authorization_servers"]
+            document = json.loads(raw or "{}")
+            resource, servers = document["resource"], document["authorization_servers"]
             good = isinstance(servers, list) and bool(servers)
             good = good and all(re.fullmatch(URL, u, re.I | re.A) for u in (resource, *servers))
         except (ValueError, TypeError, KeyError, RecursionError):
@@ -122,19 +114,23 @@ class Settings:
         if util.find_spec("scalekit") is None:
             wrong.append("the package scalekit-sdk-python is not installed")
         for package, oldest in OLDEST.items():
-            version = installed(package)
-            if version and numbers(version) < numbers(oldest):
-                wrong.append(f"{package} is at {version}, and at least {oldest} is needed")
+            with suppress(metadata.PackageNotFoundError):  # no fastmcp: the official SDK's server
+                version = metadata.version(package) or oldest
+                if numbers(version) < numbers(oldest):
+                    wrong.append(f"{package} is at {version}, and at least {oldest} is needed")
         if wrong:
             raise RuntimeError(
                 f"scalekit_auth: {'; '.join(wrong)}. "
                 "Settings belong in the environment or in a .env file beside scalekit_auth.py."
             )
         # Members without a value are left out (RFC 9728, 3.2).
-        self.metadata = {k: v for k, v in metadata.items() if v is not None and v != []}
+        self.metadata = {k: v for k, v in document.items() if v is not None and v != []}
         parts = urlsplit(resource)
         self.origin = f"{parts.scheme}://{parts.netloc}".lower()
         self.path = parts.path if parts.path != "/" else ""
+        named = [re.escape(o.rstrip("/")).replace(r":\*", r"(?::\d+)?") for o in origins]
+        named = [".*" if o == r"\*" else o for o in named] or [LOOPBACK]
+        self.origins = re.compile("|".join([re.escape(self.origin), *named]), re.I | re.A)
         # Scalekit is moving from the first issuer to the second. The resource's id is as good an
         # audience as its URL: tokens with either are minted for this resource alone.
         ids = re.findall(rf"(?m)^{re.escape(env_url)}/resources/([^/\n]+)/?$", "\n".join(servers))
@@ -150,8 +146,8 @@ class Settings:
         forms = {unquote(form).rstrip("/") for form in ("", self.path, self.below(root))}
         return {WELL_KNOWN + form + slash for form in forms for slash in ("", "/")}
 
-    def challenge(self, scope: Scope, error: str = "", text: str = "") -> dict[str, str]:
-        """WWW-Authenticate (RFC 6750, 3; RFC 9728, 5.1), from the settings and never from Host."""
+    def refusal(self, scope: Scope, status: int, error: str = "", text: str = "") -> Answer:
+        """With a challenge (RFC 6750, 3; RFC 9728, 5.1): from the settings and never from Host."""
         root = app_root(scope)
         fields = {
             "realm": "OAuth",
@@ -161,7 +157,8 @@ class Settings:
             "resource_metadata": f"{self.origin}{quote(root)}{WELL_KNOWN}{self.below(root)}",
         }
         given = ", ".join(f'{name}="{value}"' for name, value in fields.items() if value)
-        return {**NO_STORE, "WWW-Authenticate": f"Bearer {given}"}
+        headers = {**NO_STORE, "WWW-Authenticate": f"Bearer {given}"}
+        return Answer(status, headers, error or "Missing Bearer token", text)
 
 
 settings = functools.cache(Settings)  # an error is not kept: the next request looks again
@@ -187,6 +184,7 @@ class Keys:
         self.credentials, self.issuers, self.audiences = credentials, issuers, audiences
         self.client: Any = None
         self.options: Any = None
+        self.verified: set[bytes] = set()  # SHA-256 of tokens that the present keys have proved
         self.fetched = self.not_before = float("-inf")
         self.reached = False
         self.lock = threading.Lock()
@@ -206,7 +204,10 @@ class Keys:
             core.keys, core.access_token = {}, None
             core.get_jwks()
             if core.keys:  # without any, the SDK would fetch again at every token, on the loop
-                self.client.core_client.keys = core.keys
+                # Loaded here once, or PyJWT would parse the SDK's text at every token.
+                keys = {kid: load_pem_public_key(pem.encode()) for kid, pem in core.keys.items()}
+                self.client.core_client.keys = keys
+                self.verified = set()  # after the keys: what old ones proved never enters it
                 self.fetched, self.reached = started, True
         except Exception as error:  # the SDK raises its own, requests' and KeyError
             problem = ", ".join(type(e).__name__ for e in (error, error.__context__) if e)
@@ -245,16 +246,25 @@ class Keys:
 
     async def verify(self, token: str) -> dict[str, Any]:
         """The claims of a good token. Raises Answer (503), or anything else for a bad token."""
+        digest = hashlib.sha256(token.encode()).digest()
+        if digest in self.verified and time.monotonic() - self.fetched < 300:
+            claims: dict[str, Any] = json.loads(base64url_decode(token.split(".")[1]))
+            if time.time() < int(claims["exp"]):
+                return claims
         if not re.fullmatch(r"[\w-]+\.[\w-]+\.[\w-]+", token, re.A):
             raise jwt.InvalidTokenError("not a signed JWT")
-        header = jwt.get_unverified_header(token)
+        header = json.loads(base64url_decode(token.partition(".")[0]))
         kid = header.get("kid")
         if header.get("alg") != "RS256" or "crit" in header or not isinstance(kid, str):
             raise jwt.InvalidTokenError("its header's alg, crit or kid")
         await self.find(kid)
-        claims: dict[str, Any] = self.client.validate_token(token, options=self.options)
+        verified = self.verified
+        claims = self.client.validate_token(token, options=self.options)
         if "exp" not in claims or not claims.get("sub"):  # the SDK requires neither
             raise jwt.InvalidTokenError("no exp or no sub")
+        if len(verified) >= 10_000:
+            verified.clear()
+        verified.add(digest)
         return claims
 
 
@@ -268,6 +278,7 @@ class ScalekitAuthMiddleware:
 
     def __init__(self, app: ASGIApp, public: Iterable[str] = ()) -> None:
         self.app = app
+        self.known = AuthContextMiddleware(app)  # for get_access_token() of the official SDK
         self.public = frozenset(public)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -286,8 +297,7 @@ class ScalekitAuthMiddleware:
                 await send({"type": "websocket.close", "code": 1008})
             return
         user, auth = AuthenticatedUser(token), AuthCredentials(token.scopes)
-        known = AuthContextMiddleware(self.app)  # for get_access_token() of the official SDK
-        await known({**scope, "user": user, "auth": auth}, receive, send)
+        await self.known({**scope, "user": user, "auth": auth}, receive, send)
 
     def is_public(self, scope: Scope) -> bool:
         path = route_path(scope)
@@ -299,36 +309,43 @@ class ScalekitAuthMiddleware:
             return path == WELL_KNOWN  # its route says what is missing
 
 
+@functools.lru_cache(maxsize=64)
+def tell(reason: str, second: int) -> None:
+    """Logs a reason once a second: a flood of bad tokens must not become a flood of lines."""
+    log.warning("Token refused: %s", reason)
+
+
 async def authenticate(config: Settings, scope: Scope) -> AccessToken:
     """Who asks. Raises Answer: 401, 400 or 403 as RFC 6750, 3.1 has them, 503 without keys."""
-
-    def refusal(status: int, error: str, text: str) -> Answer:
-        return Answer(status, config.challenge(scope, error, text), error, text)
-
     fields = Headers(scope=scope).getlist("authorization")
     query = scope.get("query_string", b"").decode("latin-1") if fields else ""
-    if len(fields) > 1 or "access_token" in parse_qs(query, keep_blank_values=True):
-        raise refusal(400, "invalid_request", "More than one access token")
+    if len(fields) > 1 or (query and "access_token" in parse_qs(query, keep_blank_values=True)):
+        raise config.refusal(scope, 400, "invalid_request", "More than one access token")
     scheme, _, token = "".join(fields).strip().partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
         if route_path(scope).startswith("/.well-known/"):  # where clients look around
             raise Answer(404, NO_STORE, "not found")
-        raise Answer(401, config.challenge(scope), "Missing Bearer token")
+        raise config.refusal(scope, 401)
     try:
         claims = await config.keys.verify(token.strip())
     except Answer:
         raise
     except Exception as error:  # whatever goes wrong while it is checked, the token is not good
-        log.warning("Token refused: %s %r", type(error).__name__, str(error))
-        raise refusal(401, "invalid_token", "Token validation failed") from None
+        # Only PyJWT's own sentences: others may repeat what the token holds.
+        reason = repr(error) if isinstance(error, jwt.PyJWTError) else type(error).__name__
+        tell(reason, int(time.monotonic()))
+        raise config.refusal(scope, 401, "invalid_token", "Token validation failed") from None
     scopes: list[str] = []
     for value in (claims.get("scopes"), claims.get("scope"), claims.get("scp")):
         words = value.split() if isinstance(value, str) else value
         scopes += [w for w in words if isinstance(w, str)] if isinstance(words, list) else []
     if not set(config.scopes) <= set(scopes):
-        raise refusal(403, "insufficient_scope", "The token lacks a required scope")
-    subject = str(claims["sub"])
-    return token_class()(
+        text = "The token lacks a required scope"
+        raise config.refusal(scope, 403, "insufficient_scope", text)
+    # FastMCP's own class where the app uses it: what its tools get of the SDK's lacks the subject.
+    fastmcp: Any = sys.modules.get("fastmcp.server.auth.auth")
+    subject, kind = str(claims["sub"]), fastmcp.AccessToken if fastmcp else AccessToken
+    known: AccessToken = kind(
         token="",  # a tool cannot pass on what it does not have
         client_id=str(claims.get("client_id") or claims.get("azp") or subject),
         scopes=scopes,
@@ -336,6 +353,7 @@ async def authenticate(config: Settings, scope: Scope) -> AccessToken:
         subject=subject,
         claims=claims,
     )
+    return known
 
 
 def for_browser(config: Settings, scope: Scope, send: Send) -> Send:
@@ -348,29 +366,26 @@ def for_browser(config: Settings, scope: Scope, send: Send) -> Send:
     origin = headers.get("origin")
     if origin is None:
         return send
-    stack = getattr(scope.get("app"), "user_middleware", ())
-    cors = [m for m in stack if inspect.isclass(m.cls) and issubclass(m.cls, CORSMiddleware)]
-    allowed = {o.lower() for m in cors for o in m.kwargs.get("allow_origins", ()) if o != "*"}
-    allowed |= set(config.origins or [config.origin])
-    patterns = [m.kwargs["allow_origin_regex"] for m in cors if m.kwargs.get("allow_origin_regex")]
-    patterns += [] if config.origins else [rf"(?i:{LOOPBACK})"]
-    if not (allowed & {"*", origin.lower()} or any(re.fullmatch(p, origin) for p in patterns)):
+    cors = getattr(scope.get("app"), "middleware_stack", None)
+    while cors and not isinstance(cors, CORSMiddleware):
+        cors = getattr(cors, "app", None)
+    # Its `*` is for the app's pages, and never for MCP.
+    listed = cors and not cors.allow_all_origins and cors.is_allowed_origin(origin)
+    if not listed and not config.origins.fullmatch(origin):
         raise Answer(403, NO_STORE, "origin not allowed")
-    if cors:
-        return send
-    shown = "*" if "*" in allowed else origin
+    shown = {"Access-Control-Allow-Origin": origin, "Vary": "Origin"}
     if scope.get("method") == "OPTIONS" and "access-control-request-method" in headers:
-        raise Answer(204, {**PREFLIGHT, "Access-Control-Allow-Origin": shown, "Vary": "Origin"})
+        raise Answer(204, {**PREFLIGHT, **shown})
 
     async def readable(message: Message) -> None:
         if message["type"] == "http.response.start":
             answer = MutableHeaders(scope=message)
-            answer["Access-Control-Allow-Origin"] = shown
+            answer["Access-Control-Allow-Origin"] = origin
             answer["Access-Control-Expose-Headers"] = "WWW-Authenticate, Mcp-Session-Id"
             answer.add_vary_header("Origin")
         await send(message)
 
-    return readable
+    return send if cors else readable
 
 
 def app_root(scope: Scope) -> str:
@@ -386,51 +401,52 @@ def route_path(scope: Scope) -> str:
     return path[len(root) :] if path == root or path.startswith(f"{root}/") else path
 
 
-class Metadata:
-    """Serves PROTECTED_RESOURCE_METADATA to anyone (RFC 9728, 3)."""
+class Endpoint:
+    """An ASGI app as a route's endpoint: Starlette takes a bare function for something else."""
 
-    __name__ = "protected_resource_metadata"
+    def __init__(self, app: ASGIApp, name: str) -> None:
+        self.app, self.__name__ = app, name
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = {"Access-Control-Allow-Origin": "*", "X-Content-Type-Options": "nosniff"}
-        allow = {**headers, **PREFLIGHT, "Allow": "GET, HEAD, OPTIONS"}
-        try:
-            config = configured(500)
-        except Answer as answer:
-            await answer.response(scope, receive, send)
-            return
+        await self.app(scope, receive, send)
+
+
+async def protected_resource_metadata(scope: Scope, receive: Receive, send: Send) -> None:
+    """Serves PROTECTED_RESOURCE_METADATA to anyone (RFC 9728, 3)."""
+    headers = {"Access-Control-Allow-Origin": "*", "X-Content-Type-Options": "nosniff"}
+    response: Response
+    try:
+        config = configured(500)
+    except Answer as answer:
+        response = answer.response
+    else:
         if route_path(scope) not in config.metadata_paths(app_root(scope)):
-            response: Response = JSONResponse({"error": "not found"}, 404, headers)
+            response = JSONResponse({"error": "not found"}, 404, headers)
         elif scope["method"] in ("GET", "HEAD"):
             headers["Cache-Control"] = "public, max-age=3600"
             response = JSONResponse(config.metadata, 200, headers)
         else:
+            allow = {**headers, **PREFLIGHT, "Allow": "GET, HEAD, OPTIONS"}
             response = Response(None, 204 if scope["method"] == "OPTIONS" else 405, allow)
-        await response(scope, receive, send)
+    await response(scope, receive, send)
 
 
 def add_protected_resource_metadata(app: Starlette) -> None:
     """Adds the metadata routes, and refuses the start while settings are missing or ill-formed."""
-    endpoint: Any = Metadata()  # Starlette takes an object for an ASGI app
+    endpoint: Any = Endpoint(protected_resource_metadata, "protected_resource_metadata")
     app.add_route(WELL_KNOWN, endpoint, include_in_schema=False)
     app.add_route(WELL_KNOWN + "/{rest:path}", endpoint, include_in_schema=False)
     app.router.lifespan_context = merge_lifespans(require_settings, app.router.lifespan_context)
 
 
-class WithSlash:
-    __name__ = "with_slash"
-
-    def __init__(self, app: Starlette) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        slashed = {"path": scope["path"] + "/", "raw_path": (scope.get("raw_path") or b"") + b"/"}
-        await self.app.router({**scope, **slashed}, receive, send)
-
-
 def answer_bare_path(app: Starlette, path: str) -> None:
     """Lets `/mcp` answer as `/mcp/` does; a redirect loses the token behind many proxies."""
-    endpoint: Any = WithSlash(app)
+
+    async def with_slash(scope: Scope, receive: Receive, send: Send) -> None:
+        slashed = {"path": scope["path"] + "/", "raw_path": (scope.get("raw_path") or b"") + b"/"}
+        await app.router({**scope, **slashed}, receive, send)
+
+    endpoint: Any = Endpoint(with_slash, "with_slash")
     if path.rstrip("/"):
         app.add_route(path.rstrip("/"), endpoint, include_in_schema=False)
 
