@@ -150,16 +150,6 @@ def test_a_star_of_the_apps_cors_is_not_for_mcp(tmp_path: Path) -> None:
     assert said(applied(tmp_path, MOUNTED.format(named)), "cors-star") == []
 
 
-def test_a_cors_of_the_projects_own_is_named(tmp_path: Path) -> None:
-    own = (
-        "from fastapi.middleware.cors import CORSMiddleware\nclass Ours(CORSMiddleware):\n"
-        "    def __init__(self, app):\n        super().__init__(app, allow_origins=known())\n"
-    )
-    main = "from own import Ours\n" + MOUNTED.format("app.add_middleware(Ours)")
-    (message,) = said(applied(tmp_path, main, own=own), "cors-unseen")
-    assert message.startswith("The origins that `Ours` lets in")
-
-
 def test_tools_served_by_another_modules_routes_are_refused(tmp_path: Path) -> None:
     facade = (
         "from fastmcp import FastMCP\ndef add_root(app):\n    server = FastMCP('second')\n"

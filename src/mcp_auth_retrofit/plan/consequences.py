@@ -41,7 +41,6 @@ def tell_consequences(decisions: Sequence[Decision]) -> None:
     for decision in decisions:
         _tell_server_middleware(decision)
     _tell_star(first)
-    _tell_own_cors(first)
     _tell_other_server(first)
 
 
@@ -92,25 +91,6 @@ def _tell_star(first: Decision) -> None:
                 )
             )
             return
-
-
-def _tell_own_cors(first: Decision) -> None:
-    """`class OurCors(CORSMiddleware)`: what it lets in stands in its code, where no guard looks."""
-    module = first.entry.module
-    for node in nodes(module.tree):
-        match node:
-            case ast.Call(func=ast.Attribute(attr="add_middleware"), args=[named, *_]):
-                where, bound = definitions(module, named)
-                bases = [base for one in bound for base in getattr(one, "bases", ())]
-                if any((where.names.origin(b) or "").endswith(".CORSMiddleware") for b in bases):
-                    first.plan.warnings.append(
-                        Caution(
-                            "cors-unseen",
-                            f"The origins that `{ast.unparse(named)}` lets in can't be seen by the "
-                            "guard: name the browsers' origins in MCP_ALLOWED_ORIGINS too.",
-                            node.lineno,
-                        )
-                    )
 
 
 def _tell_several(decisions: Sequence[Decision]) -> None:
