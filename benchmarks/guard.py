@@ -9,7 +9,6 @@ Exit status 0: all bounds hold; 1: something falls short; 2: void.
 """
 
 import argparse
-import asyncio
 import contextlib
 import json
 import os
@@ -20,6 +19,7 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -144,25 +144,25 @@ def _pin(process: int, core: int) -> None:
         os.sched_setaffinity(process, {core})
 
 
-async def sample(port: int, work: Work, requests: Sequence[bytes]) -> Sample:
+def sample(port: int, work: Work, requests: Sequence[bytes]) -> Sample:
     """One variant's answers to one round's requests. Raises RuntimeError for a wrong status."""
-    before = float(await ask(port, request("/cpu")))
-    done = await load(port, requests, connections=1 if work.origin else 8)
-    cpu = float(await ask(port, request("/cpu"))) - before
+    before = float(ask(port, request("/cpu")))
+    done = load(port, requests, connections=1 if work.origin else 8)
+    cpu = float(ask(port, request("/cpu"))) - before
     return Sample(done, cpu / len(requests))
 
 
 Samples = dict[str, dict[str, list[Sample]]]
 
 
-async def compare(ports: dict[str, int], scalekit: Standin, rounds: int) -> Samples:
+def compare(ports: dict[str, int], scalekit: Standin, rounds: int) -> Samples:
     """Samples by work and variant, one a round."""
     samples: Samples = defaultdict(lambda: defaultdict(list))
     for number in range(rounds + 1):
         for work in WORKS:
             requests = work.requests(scalekit)
             for variant in random.sample(work.variants, len(work.variants)):
-                got = await sample(ports[variant], work, requests)
+                got = sample(ports[variant], work, requests)
                 wanted = {200} if variant.startswith("open") else {work.status}
                 if got.load.statuses != wanted:
                     raise RuntimeError(f"{variant}, {work.name}: {sorted(got.load.statuses)}")
@@ -194,17 +194,18 @@ class Stall:
     refused: int
 
 
-async def stall(variant: str, scalekit: Standin) -> Stall:
+def stall(variant: str, scalekit: Standin) -> Stall:
     """On a server that has just started."""
     with server(variant, scalekit) as port:
-        await ask(port, request("/open"))
+        ask(port, request("/open"))
         scalekit.delay, before = 2.0, scalekit.fetches
         first = [request("/light", scalekit.token(jti=str(n))) for n in range(60)]
-        waiting = asyncio.ensure_future(load(port, first, connections=60))
         slowest = 0.0
-        while not waiting.done():
-            slowest = max(slowest, (await load(port, [request("/open")], 1)).times[0])
-            await asyncio.sleep(0.005)
+        with ThreadPoolExecutor() as thread:
+            waiting = thread.submit(load, port, first, connections=60)
+            while not waiting.done():
+                slowest = max(slowest, load(port, [request("/open")]).times[0])
+                time.sleep(0.005)
         scalekit.delay = 0.0
         refused = waiting.result().statuses != {200}
         return Stall(scalekit.fetches - before, slowest * 1000, int(refused))
@@ -252,8 +253,8 @@ def main() -> int:
     _pin(0, 1)
     with Standin() as scalekit, contextlib.ExitStack() as stack:
         ports = {name: stack.enter_context(server(name, scalekit)) for name in VARIANTS}
-        samples = asyncio.run(compare(ports, scalekit, given.rounds))
-        stalls = {name: asyncio.run(stall(name, scalekit)) for name in ("guard", "recipe")}
+        samples = compare(ports, scalekit, given.rounds)
+        stalls = {name: stall(name, scalekit) for name in ("guard", "recipe")}
     print("\n".join(table(samples)))
     for name, one in stalls.items():
         print(f"slow keys, {name}: {one.fetches} fetches, an open route waits {one.worst:.0f} ms")

@@ -1,9 +1,10 @@
-"""A client that costs little: prepared requests over a few kept connections, each timed."""
+"""A client that costs little beside the server: prepared requests over a few kept connections."""
 
-import asyncio
+import selectors
+import socket
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from statistics import quantiles
 
 
@@ -32,6 +33,44 @@ class Load:
         return quantiles(self.times, n=100)[98] * 1000
 
 
+@dataclass
+class Lane:
+    """One connection, which sends a request as soon as the last one is answered."""
+
+    connection: socket.socket
+    requests: Iterator[bytes]
+    begun: float = 0.0
+    answer: bytearray = field(default_factory=bytearray)
+    length: int = 0
+    """Of the whole answer: 0 as long as its head is not whole, -1 when it comes in chunks."""
+
+    def send(self) -> bool:
+        """Whether there was another request to send."""
+        request = next(self.requests, None)
+        if request is None:
+            return False
+        self.answer.clear()
+        self.length = 0
+        self.begun = time.perf_counter()
+        self.connection.sendall(request)
+        return True
+
+    def receive(self) -> bool:
+        """Whether the answer is whole now. Raises ConnectionError where the server hung up."""
+        got = self.connection.recv(1 << 18)
+        if not got:
+            raise ConnectionError("the server hung up")
+        self.answer += got
+        end = self.answer.find(b"\r\n\r\n") if not self.length else -1
+        if end >= 0:
+            head = self.answer[:end].lower()
+            chunked = b"transfer-encoding: chunked" in head
+            self.length = -1 if chunked else end + 4 + _length(head)
+        if self.length < 0:
+            return self.answer.endswith(b"0\r\n\r\n")
+        return 0 < self.length <= len(self.answer)
+
+
 def request(path: str, token: str = "", body: bytes = b"", origin: str = "") -> bytes:
     """One HTTP/1.1 request as it goes out."""
     lines = [f"{'POST' if body else 'GET'} {path} HTTP/1.1", "Host: bench", f"Origin: {origin}"]
@@ -41,52 +80,47 @@ def request(path: str, token: str = "", body: bytes = b"", origin: str = "") -> 
     return "\r\n".join([*kept, "", ""]).encode() + body
 
 
-async def load(port: int, requests: Sequence[bytes], connections: int = 8) -> Load:
+def load(port: int, requests: Sequence[bytes], connections: int = 8) -> Load:
     """Sends every request once, as fast as the server answers them."""
     times: list[float] = []
     statuses: set[int] = set()
+    shares = [requests[n::connections] for n in range(connections)]
+    lanes = [Lane(_connect(port), iter(share)) for share in shares if share]
+    with selectors.DefaultSelector() as selector:
+        begin = time.perf_counter()
+        for lane in lanes:
+            selector.register(lane.connection, selectors.EVENT_READ, lane)
+            lane.send()
+        while selector.get_map():
+            for key, _ in selector.select():
+                lane = key.data
+                if lane.receive():
+                    times.append(time.perf_counter() - lane.begun)
+                    statuses.add(int(lane.answer[9:12]))
+                    if not lane.send():
+                        selector.unregister(lane.connection)
+        seconds = time.perf_counter() - begin
+    for lane in lanes:
+        lane.connection.close()
+    return Load(seconds, times, frozenset(statuses))
 
-    async def lane(share: Sequence[bytes]) -> None:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        for one in share:
-            begin = time.perf_counter()
-            writer.write(one)
-            statuses.add(await _answer(reader))
-            times.append(time.perf_counter() - begin)
-        writer.close()
 
-    begin = time.perf_counter()
-    await asyncio.gather(*(lane(requests[n::connections]) for n in range(connections)))
-    return Load(time.perf_counter() - begin, times, frozenset(statuses))
-
-
-async def ask(port: int, one: bytes) -> str:
+def ask(port: int, one: bytes) -> str:
     """The body of one answer."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(one)
-    await writer.drain()
-    head = await reader.readuntil(b"\r\n\r\n")
-    body = await reader.readexactly(_length(head))
-    writer.close()
-    return body.decode()
+    with _connect(port) as connection:
+        lane = Lane(connection, iter([one]))
+        lane.send()
+        while not lane.receive():
+            pass
+        return lane.answer.partition(b"\r\n\r\n")[2].decode()
 
 
-async def _answer(reader: asyncio.StreamReader) -> int:
-    """Reads one answer to its end; its status."""
-    head = (await reader.readuntil(b"\r\n\r\n")).lower()
-    if b"transfer-encoding: chunked" in head:
-        await _until_last_chunk(reader)
-    else:
-        await reader.readexactly(_length(head.lower()))
-    return int(head[9:12])
+def _connect(port: int) -> socket.socket:
+    connection = socket.create_connection(("127.0.0.1", port), timeout=60)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return connection
 
 
-async def _until_last_chunk(reader: asyncio.StreamReader) -> None:
-    tail = b""
-    while not tail.endswith(b"0\r\n\r\n"):
-        tail = tail[-5:] + await reader.read(65536)
-
-
-def _length(head: bytes) -> int:
-    _, found, rest = head.lower().partition(b"content-length: ")
+def _length(head: bytearray) -> int:
+    _, found, rest = head.partition(b"content-length: ")
     return int(rest.partition(b"\r\n")[0]) if found else 0

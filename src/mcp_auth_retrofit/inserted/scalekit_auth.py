@@ -38,7 +38,7 @@ from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.server.auth.provider import AccessToken
 from starlette.applications import Starlette
 from starlette.authentication import AuthCredentials
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import MutableHeaders
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -184,7 +184,8 @@ class Keys:
         self.credentials, self.issuers, self.audiences = credentials, issuers, audiences
         self.client: Any = None
         self.options: Any = None
-        self.verified: set[bytes] = set()  # SHA-256 of tokens that the present keys have proved
+        # What tokens the present keys have proved: the AccessToken's JSON by the token's SHA-256.
+        self.verified: dict[bytes, str] = {}
         self.fetched = self.not_before = float("-inf")
         self.reached = False
         self.lock = threading.Lock()
@@ -207,7 +208,7 @@ class Keys:
                 # Loaded here once, or PyJWT would parse the SDK's text at every token.
                 keys = {kid: load_pem_public_key(pem.encode()) for kid, pem in core.keys.items()}
                 self.client.core_client.keys = keys
-                self.verified = set()  # after the keys: what old ones proved never enters it
+                self.verified = {}  # after the keys: what old ones proved never enters it
                 self.fetched, self.reached = started, True
         except Exception as error:  # the SDK raises its own, requests' and KeyError
             problem = ", ".join(type(e).__name__ for e in (error, error.__context__) if e)
@@ -244,13 +245,14 @@ class Keys:
             self.not_before = time.monotonic() + 5
         raise jwt.InvalidTokenError("unknown key id")
 
-    async def verify(self, token: str) -> dict[str, Any]:
-        """The claims of a good token. Raises Answer (503), or anything else for a bad token."""
+    async def verify(self, token: str) -> AccessToken:
+        """Whose a good token is. Raises Answer (503), or anything else for a bad token."""
         digest = hashlib.sha256(token.encode()).digest()
-        if digest in self.verified and time.monotonic() - self.fetched < 300:
-            claims: dict[str, Any] = json.loads(base64url_decode(token.split(".")[1]))
-            if time.time() < int(claims["exp"]):
-                return claims
+        kept = self.verified.get(digest)
+        if kept and time.monotonic() - self.fetched < 300:
+            known = token_class().model_validate_json(kept)
+            if known.expires_at and time.time() < known.expires_at:
+                return known
         if not re.fullmatch(r"[\w-]+\.[\w-]+\.[\w-]+", token, re.A):
             raise jwt.InvalidTokenError("not a signed JWT")
         header = json.loads(base64url_decode(token.partition(".")[0]))
@@ -262,10 +264,35 @@ class Keys:
         claims = self.client.validate_token(token, options=self.options)
         if "exp" not in claims or not claims.get("sub"):  # the SDK requires neither
             raise jwt.InvalidTokenError("no exp or no sub")
+        known = access_token(claims)
         if len(verified) >= 10_000:
             verified.clear()
-        verified.add(digest)
-        return claims
+        verified[digest] = known.model_dump_json()  # text: each request gets an object of its own
+        return known
+
+
+def token_class() -> type[AccessToken]:
+    """FastMCP's own where the app uses it: what its tools get of the SDK's lacks the subject."""
+    fastmcp: Any = sys.modules.get("fastmcp.server.auth.auth")
+    own: type[AccessToken] = fastmcp.AccessToken if fastmcp else AccessToken
+    return own
+
+
+def access_token(claims: dict[str, Any]) -> AccessToken:
+    """What get_access_token() tells a tool; scopes come as a list or as words in one string."""
+    scopes: list[str] = []
+    for value in (claims.get("scopes"), claims.get("scope"), claims.get("scp")):
+        words = value.split() if isinstance(value, str) else value
+        scopes += [w for w in words if isinstance(w, str)] if isinstance(words, list) else []
+    subject = str(claims["sub"])
+    return token_class()(
+        token="",  # a tool cannot pass on what it does not have
+        client_id=str(claims.get("client_id") or claims.get("azp") or subject),
+        scopes=scopes,
+        expires_at=int(claims["exp"]),
+        subject=subject,
+        claims=claims,
+    )
 
 
 class ScalekitAuthMiddleware:
@@ -317,17 +344,17 @@ def tell(reason: str, second: int) -> None:
 
 async def authenticate(config: Settings, scope: Scope) -> AccessToken:
     """Who asks. Raises Answer: 401, 400 or 403 as RFC 6750, 3.1 has them, 503 without keys."""
-    fields = Headers(scope=scope).getlist("authorization")
-    query = scope.get("query_string", b"").decode("latin-1") if fields else ""
-    if len(fields) > 1 or (query and "access_token" in parse_qs(query, keep_blank_values=True)):
+    given = fields(scope, b"authorization")
+    query = scope.get("query_string", b"").decode("latin-1") if given else ""
+    if len(given) > 1 or (query and "access_token" in parse_qs(query, keep_blank_values=True)):
         raise config.refusal(scope, 400, "invalid_request", "More than one access token")
-    scheme, _, token = "".join(fields).strip().partition(" ")
+    scheme, _, token = "".join(given).strip().partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
         if route_path(scope).startswith("/.well-known/"):  # where clients look around
             raise Answer(404, NO_STORE, "not found")
         raise config.refusal(scope, 401)
     try:
-        claims = await config.keys.verify(token.strip())
+        known = await config.keys.verify(token.strip())
     except Answer:
         raise
     except Exception as error:  # whatever goes wrong while it is checked, the token is not good
@@ -335,24 +362,9 @@ async def authenticate(config: Settings, scope: Scope) -> AccessToken:
         reason = repr(error) if isinstance(error, jwt.PyJWTError) else type(error).__name__
         tell(reason, int(time.monotonic()))
         raise config.refusal(scope, 401, "invalid_token", "Token validation failed") from None
-    scopes: list[str] = []
-    for value in (claims.get("scopes"), claims.get("scope"), claims.get("scp")):
-        words = value.split() if isinstance(value, str) else value
-        scopes += [w for w in words if isinstance(w, str)] if isinstance(words, list) else []
-    if not set(config.scopes) <= set(scopes):
+    if not set(config.scopes) <= set(known.scopes):
         text = "The token lacks a required scope"
         raise config.refusal(scope, 403, "insufficient_scope", text)
-    # FastMCP's own class where the app uses it: what its tools get of the SDK's lacks the subject.
-    fastmcp: Any = sys.modules.get("fastmcp.server.auth.auth")
-    subject, kind = str(claims["sub"]), fastmcp.AccessToken if fastmcp else AccessToken
-    known: AccessToken = kind(
-        token="",  # a tool cannot pass on what it does not have
-        client_id=str(claims.get("client_id") or claims.get("azp") or subject),
-        scopes=scopes,
-        expires_at=int(claims["exp"]),
-        subject=subject,
-        claims=claims,
-    )
     return known
 
 
@@ -362,10 +374,10 @@ def for_browser(config: Settings, scope: Scope, send: Send) -> Send:
     Raises Answer: 403 for an origin that is not allowed (MCP, Streamable HTTP: DNS rebinding), 204
     for a preflight. An app with a CORSMiddleware answers browsers itself; then this only checks.
     """
-    headers = Headers(scope=scope)
-    origin = headers.get("origin")
-    if origin is None:
+    origins = fields(scope, b"origin")
+    if not origins:
         return send
+    origin = ", ".join(origins)
     cors = getattr(scope.get("app"), "middleware_stack", None)
     while cors and not isinstance(cors, CORSMiddleware):
         cors = getattr(cors, "app", None)
@@ -374,7 +386,7 @@ def for_browser(config: Settings, scope: Scope, send: Send) -> Send:
     if not listed and not config.origins.fullmatch(origin):
         raise Answer(403, NO_STORE, "origin not allowed")
     shown = {"Access-Control-Allow-Origin": origin, "Vary": "Origin"}
-    if scope.get("method") == "OPTIONS" and "access-control-request-method" in headers:
+    if scope.get("method") == "OPTIONS" and fields(scope, b"access-control-request-method"):
         raise Answer(204, {**PREFLIGHT, **shown})
 
     async def readable(message: Message) -> None:
@@ -386,6 +398,11 @@ def for_browser(config: Settings, scope: Scope, send: Send) -> Send:
         await send(message)
 
     return send if cors else readable
+
+
+def fields(scope: Scope, name: bytes) -> list[str]:
+    """The values of a header; `name` in lower case, as servers give them (ASGI)."""
+    return [value.decode("latin-1") for key, value in scope["headers"] if key == name]
 
 
 def app_root(scope: Scope) -> str:
