@@ -128,8 +128,9 @@ def test_hashes_are_kept_and_only_so_many(fresh: Site) -> None:
     assert status(fresh, token) == 200
     assert {(type(entry), len(entry)) for entry in keys.verified} == {(bytes, 32)}
     for part in token["authorization"].split("."):
-        assert not any(part in kept for kept in keys.verified.values())
-    keys.verified |= {number.to_bytes(32): "" for number in range(10_000 - len(keys.verified))}
+        assert not any(part in repr(known) for known in keys.verified.values())
+    (known,) = list(keys.verified.values())[-1:]
+    keys.verified |= {n.to_bytes(32): known for n in range(10_000 - len(keys.verified))}
     assert len(keys.verified) == 10_000
     good = fresh.bearer()
     assert status(fresh, good) == 200
@@ -141,10 +142,13 @@ def test_what_a_tool_does_to_its_claims_is_gone_with_the_request(
     folder: Path, scalekit: Standin
 ) -> None:
     async def promote(request: Request) -> JSONResponse:
-        token = request.user.access_token
-        seen = {"roles": list(token.claims["roles"]), "scopes": list(token.scopes)}
+        user = request.user
+        token = user.access_token
+        seen = {"roles": list(token.claims["roles"]), "scopes": [*token.scopes, *user.scopes]}
         token.claims["roles"].append("admin")
         token.scopes.append("admin")
+        user.scopes.append("admin")
+        request.auth.scopes.append("admin")
         return JSONResponse(seen)
 
     def build(guard: ModuleType) -> FastAPI:
@@ -157,4 +161,4 @@ def test_what_a_tool_does_to_its_claims_is_gone_with_the_request(
         token = one.bearer(roles=["reader"], scope="read")
         for _ in range(3):
             answer = one.http.get("/mcp/promote", headers=token)
-            assert answer.json() == {"roles": ["reader"], "scopes": ["read"]}
+            assert answer.json() == {"roles": ["reader"], "scopes": ["read", "read"]}

@@ -184,8 +184,8 @@ class Keys:
         self.credentials, self.issuers, self.audiences = credentials, issuers, audiences
         self.client: Any = None
         self.options: Any = None
-        # What tokens the present keys have proved: the AccessToken's JSON by the token's SHA-256.
-        self.verified: dict[bytes, str] = {}
+        # What tokens the present keys have proved, by the SHA-256 of the token.
+        self.verified: dict[bytes, AccessToken] = {}
         self.fetched = self.not_before = float("-inf")
         self.reached = False
         self.lock = threading.Lock()
@@ -248,11 +248,9 @@ class Keys:
     async def verify(self, token: str) -> AccessToken:
         """Whose a good token is. Raises Answer (503), or anything else for a bad token."""
         digest = hashlib.sha256(token.encode()).digest()
-        kept = self.verified.get(digest)
-        if kept and time.monotonic() - self.fetched < 300:
-            known = token_class().model_validate_json(kept)
-            if known.expires_at and time.time() < known.expires_at:
-                return known
+        known = self.verified.get(digest) if time.monotonic() - self.fetched < 300 else None
+        if known and time.time() < (known.expires_at or 0):
+            return known
         if not re.fullmatch(r"[\w-]+\.[\w-]+\.[\w-]+", token, re.A):
             raise jwt.InvalidTokenError("not a signed JWT")
         header = json.loads(base64url_decode(token.partition(".")[0]))
@@ -267,7 +265,7 @@ class Keys:
         known = access_token(claims)
         if len(verified) >= 10_000:
             verified.clear()
-        verified[digest] = known.model_dump_json()  # text: each request gets an object of its own
+        verified[digest] = known
         return known
 
 
@@ -293,6 +291,21 @@ def access_token(claims: dict[str, Any]) -> AccessToken:
         subject=subject,
         claims=claims,
     )
+
+
+class Caller(AuthenticatedUser):
+    """Who asks. Tools may change what they see: they see a copy, made once they look."""
+
+    def __init__(self, known: AccessToken) -> None:
+        super().__init__(known)
+        self.known = self.__dict__.pop("access_token")
+        self.scopes = list(known.scopes)
+
+    def __getattr__(self, name: str) -> Any:
+        if name != "access_token":
+            raise AttributeError(name)
+        self.access_token = type(self.known).model_validate_json(self.known.model_dump_json())
+        return self.access_token
 
 
 class ScalekitAuthMiddleware:
@@ -323,7 +336,7 @@ class ScalekitAuthMiddleware:
             else:
                 await send({"type": "websocket.close", "code": 1008})
             return
-        user, auth = AuthenticatedUser(token), AuthCredentials(token.scopes)
+        user, auth = Caller(token), AuthCredentials(token.scopes)
         await self.known({**scope, "user": user, "auth": auth}, receive, send)
 
     def is_public(self, scope: Scope) -> bool:
