@@ -61,8 +61,8 @@ def test_the_other_layout_is_refused(entry: Path, tmp_path: Path) -> None:
 
 def test_an_edited_one_is_refused(entry: Path) -> None:
     text = entry.read_text()
-    assert "if len(fields) > 1" in text
-    entry.write_text(text.replace("if len(fields) > 1", "if len(fields) > 2"))
+    assert "if len(given) > 1" in text
+    entry.write_text(text.replace("if len(given) > 1", "if len(given) > 2"))
     assert code(run(entry)) == "inline-edited"
 
 

@@ -149,14 +149,14 @@ class Settings:
     def refusal(self, scope: Scope, status: int, error: str = "", text: str = "") -> Answer:
         """With a challenge (RFC 6750, 3; RFC 9728, 5.1): from the settings and never from Host."""
         root = app_root(scope)
-        fields = {
+        members = {
             "realm": "OAuth",
             "error": error,
             "error_description": text,
             "scope": " ".join(self.scopes),
             "resource_metadata": f"{self.origin}{quote(root)}{WELL_KNOWN}{self.below(root)}",
         }
-        given = ", ".join(f'{name}="{value}"' for name, value in fields.items() if value)
+        given = ", ".join(f'{name}="{value}"' for name, value in members.items() if value)
         headers = {**NO_STORE, "WWW-Authenticate": f"Bearer {given}"}
         return Answer(status, headers, error or "Missing Bearer token", text)
 
