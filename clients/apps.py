@@ -29,8 +29,8 @@ def guarded(server: AuthorizationServer) -> Iterator[str]:
     """Rewrites a copy with `apply` and serves it; the URL of its MCP server."""
     with tempfile.TemporaryDirectory(prefix="clients-") as folder:
         project = Path(shutil.copytree(PROJECT, Path(folder) / "app"))
-        apply = [sys.executable, "-m", "mcp_auth_retrofit", "apply", "--yes", "main.py"]
-        done = run(apply, cwd=project)
+        apply = [sys.executable, "-m", "mcp_auth_retrofit", "apply", "--yes"]
+        done = run([*apply, project / "main.py"])
         if done.status:
             raise RuntimeError(f"apply did not rewrite clients/app/main.py: {done.last_words}")
         with boot(

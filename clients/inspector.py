@@ -4,7 +4,8 @@ import json
 import socket
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,8 @@ from apps import SCOPE
 from authorization_server import AuthorizationServer
 from child import Ended, run
 from promise import Promise
-from python_client import SIGN_IN
 from toolbox import Toolbox
+from way import SIGN_IN
 
 BROWSER = """#!{python}
 import sys, urllib.request
@@ -26,38 +27,37 @@ CALL = ("--method", "tools/call", "--tool-name", "whoami")
 
 def promises(url: str, server: AuthorizationServer, tools: Toolbox) -> list[Promise]:
     """Each in both eras of the protocol."""
-    name = f"inspector {tools.version_of('inspector')}"
-    bearer = ("--header", f"Authorization: Bearer {server.token(scopes=[SCOPE])}")
-    wanted = f"subject {server.subject}"
-    kept = []
+    kept: list[Promise] = []
     for era in ("legacy", "auto"):
-        # A home of its own each time: the Inspector keeps what it learns there.
+        # A home of its own: the Inspector keeps what it learns there.
         with tempfile.TemporaryDirectory(prefix="inspector-") as home:
-
-            def ask(
-                *arguments: str, era: str = era, home: str = home, **env: str
-            ) -> tuple[Ended, str]:
-                done = inspect(url, tools, Path(home), "--protocol-era", era, *arguments, **env)
-                return done, answer(done)
-
-            done, said = ask(*bearer, *LIST)
-            listed = not done.status and "whoami" in said
-            kept.append(Promise(f"{name} lists the tools with a token ({era})", listed, said))
-            done, said = ask(*bearer, *CALL)
-            kept.append(Promise(f"{name} calls one with a token ({era})", said == wanted, said))
-            done, said = ask(*LIST)
-            told = f"exit {done.status}, {said}"
-            held = told == "exit 3, auth_required"
-            kept.append(Promise(f"{name} is told to sign in without one ({era})", held, told))
-            server.steps.clear()
-            script = Path(home) / "browser"
-            script.write_text(BROWSER.format(python=sys.executable), encoding="utf-8")
-            script.chmod(0o700)
-            done, said = ask(*CALL, MCP_AUTO_OPEN_ENABLED="true", BROWSER=str(script))
-            held = said == wanted and server.steps == SIGN_IN
-            told = f"{said}; {' > '.join(server.steps)}"
-            kept.append(Promise(f"{name} signs in by itself ({era})", held, told))
+            ask = partial(inspect, url, tools, Path(home), "--protocol-era", era)
+            kept += in_era(era, ask, server, Path(home) / "browser", tools)
     return kept
+
+
+def in_era(
+    era: str, ask: Callable[..., Ended], server: AuthorizationServer, browser: Path, tools: Toolbox
+) -> Iterator[Promise]:
+    """`ask` runs the Inspector; `browser` is where its browser may be put."""
+    name = f"inspector {tools.version_of('inspector')}"
+    wanted = f"subject {server.subject}"
+    bearer = ("--header", f"Authorization: Bearer {server.token(scopes=[SCOPE])}")
+    said = answer(ask(*bearer, *LIST))
+    yield Promise(f"{name} lists the tools with a token ({era})", "whoami" in said, said)
+    said = answer(ask(*bearer, *CALL))
+    yield Promise(f"{name} calls one with a token ({era})", said == wanted, said)
+    done = ask(*LIST)
+    said = f"exit {done.status}, {answer(done)}"
+    held = said == "exit 3, auth_required"
+    yield Promise(f"{name} is told to sign in without one ({era})", held, said)
+    server.steps.clear()
+    browser.write_text(BROWSER.format(python=sys.executable), encoding="utf-8")
+    browser.chmod(0o700)
+    said = answer(ask(*CALL, MCP_AUTO_OPEN_ENABLED="true", BROWSER=str(browser)))
+    held = said == wanted and server.steps == SIGN_IN
+    said = f"{said}; {' > '.join(server.steps)}"
+    yield Promise(f"{name} signs in by itself ({era})", held, said)
 
 
 def inspect(url: str, tools: Toolbox, home: Path, *arguments: str, **env: str) -> Ended:
@@ -76,14 +76,15 @@ def inspect(url: str, tools: Toolbox, home: Path, *arguments: str, **env: str) -
 
 
 def answer(done: Ended) -> str:
-    """The names of the first tools, the tool's text, or the error's code."""
+    """The names of the first tools, the tool's text, or the error: its code, or else its text."""
     words = (done.out or done.err).strip().splitlines()
     try:
         got: dict[str, Any] = json.loads(words[-1])
     except (IndexError, ValueError):
         return done.last_words
     if "error" in got:
-        return str(got["error"]["code"])
+        code, text = got["error"]["code"], got["error"].get("message", "")
+        return str(text if code == "error" else code)
     result = got["result"]
     if "tools" in result:
         names = [tool["name"] for tool in result["tools"]]

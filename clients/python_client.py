@@ -13,28 +13,9 @@ from mcp.client.auth import AuthorizationCodeResult, OAuthClientProvider
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.auth import OAuthClientInformationFull, OAuthClientMetadata, OAuthToken
 from promise import Promise
+from way import SIGN_IN, told, way
 
 REDIRECT = "http://127.0.0.1:1/callback"  # never called: the redirect's target is read instead
-SIGN_IN = ["metadata", "register", "authorize", "token"]
-
-
-def way(resource: str, issuer: str) -> list[str]:
-    """The requests of a sign-in and their answers, from the first to the first that is let in."""
-    path, below = urlsplit(resource).path, urlsplit(issuer).path
-    return [
-        f"POST {path} 401",
-        f"GET /.well-known/oauth-protected-resource{path} 200",
-        f"GET /.well-known/oauth-authorization-server{below} 200",
-        f"POST {below}/register 201",
-        f"POST {below}/token 200",
-        f"POST {path} 200",
-    ]
-
-
-def told(trace: list[str], expected: list[str]) -> str:
-    """The way that a client took: its statuses alone where it is the expected one."""
-    taken = trace[: len(expected)]
-    return " > ".join(step.rsplit(" ")[-1] if taken == expected else step for step in taken)
 
 
 @dataclass

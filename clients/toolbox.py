@@ -59,10 +59,11 @@ def open_toolbox() -> Toolbox:
     if not got.exists() or got.stat().st_mtime < wanted.stat().st_mtime:
         _say("Installing the npm packages of clients/package.json ...")
         # None of them needs its install script.
-        install = ["ci", "--ignore-scripts", "--no-fund", "--no-audit"]
+        install = ["ci", "--ignore-scripts", "--no-fund", "--no-audit", "--loglevel=error"]
         done = run([*tools.npm, *install], cwd=HERE, env=tools.env, timeout=600)
         if done.status or not got.exists():
-            raise CouldNotRun(f"npm could not install clients/package.json: {done.last_words}")
+            why = " ".join(done.err.split("\n")[:3])  # what follows is a stack and advice
+            raise CouldNotRun(f"npm could not install clients/package.json: {why}")
         got.touch()
     return tools
 

@@ -2,7 +2,7 @@
 //
 //     node sign_in.ts URL legacy|auto
 //
-// Prints one JSON document: the requests, the tools, the answer. Never a token.
+// Prints one JSON document, the answer or the error and the requests; never a token.
 import {
   Client,
   type OAuthClientProvider,
@@ -47,22 +47,29 @@ function client(): Client {
   return new Client({ name: "clients", version: "1" }, options);
 }
 
-const first = transport();
-let refused = false;
-try {
-  await client().connect(first);
-} catch (error) {
-  if (!(error instanceof UnauthorizedError) || !kept.consent) throw error;
-  refused = true;
+async function whoami(): Promise<string> {
+  const first = transport();
+  try {
+    await client().connect(first);
+    return "no sign-in was asked for";
+  } catch (error) {
+    if (!(error instanceof UnauthorizedError) || !kept.consent) throw error;
+  }
   // The user's browser: there and back.
   const consent = await fetch(kept.consent, { redirect: "manual" });
   const back = new URL(consent.headers.get("location") ?? "").searchParams;
   if (back.get("state") !== state) throw new Error("the state came back changed");
   await first.finishAuth(back); // checks `iss`, then redeems the code
+  const signedIn = client();
+  await signedIn.connect(transport());
+  const { tools } = await signedIn.listTools();
+  if (!tools.some((tool) => tool.name === "whoami")) throw new Error("whoami is not listed");
+  const answer = await signedIn.callTool({ name: "whoami", arguments: {} });
+  await signedIn.close();
+  const [content] = answer.content;
+  return content.type === "text" ? content.text : content.type;
 }
-const signedIn = client();
-await signedIn.connect(transport());
-const tools = (await signedIn.listTools()).tools.map((tool) => tool.name);
-const answer = await signedIn.callTool({ name: "whoami", arguments: {} });
-await signedIn.close();
-console.log(JSON.stringify({ refused, trace, tools, answer: answer.content }));
+
+const answer = await whoami().catch((error: Error) => `${error.name}: ${error.message}`);
+console.log(JSON.stringify({ answer, trace }));
+process.exit(0); // a refused session may have left a stream open
