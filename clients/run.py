@@ -10,6 +10,7 @@ import logging
 import signal
 import sys
 from collections.abc import Iterator
+from importlib.metadata import version
 
 import cheats
 import conformance
@@ -45,7 +46,7 @@ def main() -> int:
     short = 0
     try:
         tools = open_toolbox()
-        print(f"Python {sys.version.split()[0]}, Node {tools.version}", flush=True)
+        print(f"fastmcp {version('fastmcp')}, Node {tools.version}", flush=True)
         for promise in promises(tools):
             print(promise, flush=True)
             short += not promise.held
