@@ -3,46 +3,39 @@
 The verifying stand-in answers the SDK and `/keys`; everything a client needs lies below the issuer.
 """
 
-import functools
 import json
 import time
-from collections.abc import Sequence
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from grants import Grant, Grants, Refused
 
-from mcp_auth_retrofit.verify.standin import Standin, _Handler
+from mcp_auth_retrofit.verify.standin import Handler, Standin
 
 WELL_KNOWN = "/.well-known/oauth-authorization-server"
 
 
 class AuthorizationServer(Standin):
-    """`steps` are the parts of sign-ins so far; `lifetime` is that of the next tokens, in seconds.
-
-    `scopes` are those that the resource's metadata lists.
-    """
+    """`steps` are the parts of sign-ins so far; `lifetime` is the next tokens', in seconds."""
 
     subject = "usr_alice"
 
-    def __init__(self, scopes: Sequence[str] = ()) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.scopes = list(scopes)
         self.grants = Grants()
         self.steps: list[str] = []
         self.lifetime = 300
-        self._server.RequestHandlerClass = functools.partial(_SignIn, self)
+
+    def handler(self) -> type[Handler]:
+        return _SignIn
 
     def protect(self, resource_url: str) -> dict[str, str]:
         """The environment for the app at `resource_url`, the only one that tokens are given for."""
         self.grants.resource = resource_url
         return self.settings(resource_url)
 
-    def metadata(self, resource_url: str) -> dict[str, Any]:
-        return {**super().metadata(resource_url), "scopes_supported": self.scopes}
-
     def server_metadata(self) -> dict[str, Any]:
-        """RFC 8414, 2. Without scopes: a client has them from the guard's challenge, or not."""
+        """RFC 8414, 2. Without scopes: a client has them from the guard, or not."""
         return {
             "issuer": self.issuer,
             "authorization_endpoint": f"{self.issuer}/authorize",
@@ -74,14 +67,14 @@ class AuthorizationServer(Standin):
         }
 
 
-class _SignIn(_Handler):
+class _SignIn(Handler):
     standin: AuthorizationServer
 
     def do_GET(self) -> None:
         path = urlsplit(self.path).path
         if path == WELL_KNOWN + urlsplit(self.standin.issuer).path:
             self.standin.steps.append("metadata")
-            self._answer(200, self.standin.server_metadata())
+            self.answer(200, self.standin.server_metadata())
         elif path == self._below("/authorize"):
             self._authorize(dict(parse_qsl(urlsplit(self.path).query)))
         else:
@@ -95,11 +88,11 @@ class _SignIn(_Handler):
         try:
             if self.path == self._below("/register"):
                 self.standin.steps.append("register")
-                self._answer(201, self.standin.grants.register(json.loads(body)))
+                self.answer(201, self.standin.grants.register(json.loads(body)))
             else:
-                self._answer(200, self.standin.tokens(self._grant(dict(parse_qsl(body.decode())))))
+                self.answer(200, self.standin.tokens(self._grant(dict(parse_qsl(body.decode())))))
         except Refused as refused:
-            self._answer(400, refused.body())
+            self.answer(400, refused.body())
 
     def _grant(self, form: dict[str, str]) -> Grant:
         if form.get("grant_type") == "refresh_token":
@@ -113,7 +106,7 @@ class _SignIn(_Handler):
         self.standin.steps.append("authorize")
         target = asked.get("redirect_uri", "")
         if not self.standin.grants.knows(asked.get("client_id", ""), target):
-            self._answer(400, {"error": "invalid_request"})
+            self.answer(400, {"error": "invalid_request"})
             return
         try:
             outcome = {"code": self.standin.grants.authorize(asked)}

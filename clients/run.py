@@ -17,7 +17,7 @@ import conformance
 import inspector
 import python_client
 import typescript_client
-from apps import SCOPE, guarded, unguarded
+from apps import guarded, unguarded
 from authorization_server import AuthorizationServer
 from promise import CouldNotRun, Promise
 from toolbox import Toolbox, open_toolbox
@@ -27,13 +27,10 @@ from mcp_auth_retrofit.verify.boot import CouldNotBoot
 
 def promises(tools: Toolbox) -> Iterator[Promise]:
     """One client after the other, so that none gets in another's way."""
-    # The scope stands in the challenge alone: these two have to take it from there.
     with AuthorizationServer() as server, guarded(server) as url:
         yield from cheats.promises(server)
         yield from python_client.promises(url, server)
         yield from typescript_client.promises(url, server, tools)
-    # The Inspector takes it from the metadata.
-    with AuthorizationServer([SCOPE]) as server, guarded(server) as url:
         yield from inspector.promises(url, server, tools)
         with unguarded() as open_url:
             yield from conformance.promises(url, open_url, server, tools)

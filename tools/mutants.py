@@ -111,7 +111,7 @@ def _values(node: ast.AST) -> Iterator[Change]:
             yield node, str(not value)
         case ast.Constant(value=int(value) | float(value)):
             yield from ((node, repr(changed)) for changed in (value + 1, value - 1))
-        case ast.Constant(value=str(value)):
+        case ast.Constant(value=str(value)) if " " not in value:  # sentences are for people
             yield node, repr(f"{value}x")
         case ast.Constant(value=bytes(value)):
             yield node, repr(value + b"x")

@@ -1,11 +1,12 @@
 """Breaks the guard on purpose, one small way at a time, and sees whether a test notices.
 
-    python tools/mutate.py [--all-tests] [--jobs N] [--only TEXT] [--json FILE] [TESTS ...]
+    python tools/mutate.py [--idle] [--jobs N] [--only TEXT] [--json FILE] [TESTS ...]
 
 Every mutant is the guard with one thing changed: a comparison turned, a condition made always
 true or always false, a statement, an operand, an argument or an element left out, a number or a
-text changed. The wire tests run on it until the first fails; with `--all-tests` they all run, and
-the tests that no mutant made fail are listed too. Exit status 1 when a mutant outlived the tests.
+text changed. The wire tests run on it until the first fails; mutants that outlive them are listed.
+With `--idle` it is the tests that are looked at: those are listed that no mutant made fail.
+Exit status 1 when anything is listed.
 """
 
 import argparse
@@ -69,9 +70,10 @@ class Trial:
 class Trials:
     """A pytest plugin: once the tests are collected, they run in one process for each mutant."""
 
-    def __init__(self, chosen: Sequence[Mutant], jobs: int) -> None:
+    def __init__(self, chosen: Sequence[Mutant], jobs: int, *, idle: bool) -> None:
         self.waiting = list(reversed(chosen))
         self.jobs = jobs
+        self.idle = idle
         self.tests: list[str] = []
         self.results: list[tuple[Mutant, list[str]]] = []
         self.noted: list[str] = []
@@ -80,7 +82,6 @@ class Trials:
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         items.sort(key=lambda item: Path(item.path).stem in LAST)
-        self.tests = [item.nodeid for item in items]
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.failed and report.nodeid not in self.noted:
@@ -99,6 +100,7 @@ class Trials:
                 running.remove(trial)
                 self._note(trial, session.items)
             time.sleep(0.02)
+        self.tests = [item.nodeid for item in session.items]
         session.items.clear()
         return (yield)
 
@@ -125,15 +127,18 @@ class Trials:
     def _note(self, trial: Trial, items: list[pytest.Item]) -> None:
         failed = trial.failed()
         self.results.append((trial.mutant, failed))
+        if self.idle:
+            items[:] = [item for item in items if item.nodeid not in failed]
+            return
         items.sort(key=lambda item: item.nodeid not in failed)  # it may notice the next one too
         if not failed:
-            print(f"outlived  {trial.mutant}", file=sys.stderr, flush=True)
+            print(f"\noutlived  {trial.mutant}", file=sys.stderr, flush=True)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("tests", nargs="*", default=["tests/wire"])
-    parser.add_argument("--all-tests", action="store_true")
+    parser.add_argument("--idle", action="store_true", help="list tests that no mutant made fail")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--only", default="", metavar="TEXT", help="mutants whose line has this")
     parser.add_argument("--json", type=Path, metavar="FILE")
@@ -145,19 +150,19 @@ def main() -> int:
             importlib.import_module(name)
     for number in (0, 1, 2, 3, 99):  # keys that every process would make for itself
         rsa_key(number)
-    trials = Trials([m for m in mutants(GUARD.read_bytes()) if given.only in str(m)], given.jobs)
-    arguments = ["-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--tb=no"]
-    pytest.main([*arguments, *given.tests, *([] if given.all_tests else ["-x"])], plugins=[trials])
-    outlived = [mutant for mutant, failed in trials.results if not failed]
-    print(f"{len(trials.results)} mutants, {len(outlived)} outlived {len(trials.tests)} tests")
-    if given.all_tests:
-        noticed = {test for _, failed in trials.results for test in failed}
-        for test in trials.tests:
-            if test not in noticed:
-                print(f"idle      {test}")
+    chosen = [mutant for mutant in mutants(GUARD.read_bytes()) if given.only in str(mutant)]
+    trials = Trials(chosen, given.jobs, idle=given.idle)
+    arguments = ["-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--tb=no", *given.tests]
+    pytest.main(arguments if given.idle else [*arguments, "-x"], plugins=[trials])
     if given.json:
         told = [{"mutant": str(mutant), "failed": failed} for mutant, failed in trials.results]
         given.json.write_text(json.dumps(told, indent=1))
+    print(f"{len(trials.results)} mutants, ", end="")
+    if given.idle:
+        print(f"{len(trials.tests)} tests that none of them made fail", *trials.tests, sep="\n")
+        return int(bool(trials.tests))
+    outlived = [mutant for mutant, failed in trials.results if not failed]
+    print(f"{len(outlived)} outlived {len(trials.tests)} tests", *outlived, sep="\n")
     return int(bool(outlived))
 
 

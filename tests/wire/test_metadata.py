@@ -3,12 +3,14 @@
 import json
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 from fastapi import FastAPI
+from fastapi.testclient import TestClient
 
 from mcp_auth_retrofit.verify.standin import Standin
-from wire.world import WELL_KNOWN, Site, challenge, raw_status, site, stateless_app
+from wire.world import WELL_KNOWN, Site, challenge, load_guard, raw_status, site, stateless_app
 
 FORMS = pytest.mark.parametrize("form", ["", "/", "/mcp", "/mcp/"])
 
@@ -83,6 +85,29 @@ def test_members_without_a_value_are_left_out(folder: Path, scalekit: Standin) -
         served = one.http.get(WELL_KNOWN).json()
     assert set(metadata) - set(served) == {"jwks_uri", "scopes_supported"}
     assert served["tls_client_certificate_bound_access_tokens"] is False
+
+
+@pytest.mark.parametrize(
+    ("listed", "served"),
+    [
+        ([], ["todo:read", "todo:write"]),
+        (None, ["todo:read", "todo:write"]),
+        (["x", "todo:write"], ["x", "todo:write", "todo:read"]),
+        ("as one text", "as one text"),
+    ],
+)
+def test_required_scopes_are_listed(tmp_path: Path, listed: Any, served: Any) -> None:
+    """MCP Inspector asks for what the metadata lists, and does not read the challenge."""
+    with Standin() as scalekit:
+        metadata = {**scalekit.metadata("https://x.example/mcp"), "scopes_supported": listed}
+        settings = {
+            **scalekit.settings("https://x.example/mcp"),
+            "PROTECTED_RESOURCE_METADATA": json.dumps(metadata),
+            "MCP_REQUIRED_SCOPES": "todo:read todo:write",
+        }
+        guard = load_guard(tmp_path, settings)
+        answer = TestClient(stateless_app(guard)).get(WELL_KNOWN)
+    assert answer.json()["scopes_supported"] == served
 
 
 def test_challenge_names_the_configured_resource_not_this_host(

@@ -7,6 +7,7 @@ from typing import Any
 
 import jwt
 import pytest
+from jwt.algorithms import RSAAlgorithm
 
 from mcp_auth_retrofit.verify.standin import Standin, public_pem, rsa_key
 from wire.world import WHO, Clock, Site, challenge
@@ -50,6 +51,14 @@ def bad_tokens() -> dict[str, Callable[[Standin], dict[str, Any]]]:
         "HS256 header, RSA signature": lambda _: {"header": {"alg": "HS256"}},
         "RS512": lambda _: {"header": {"alg": "RS512"}},
         "foreign key under a known kid": lambda _: {"key": rsa_key(99)},
+        "foreign key that it brings along": lambda _: {
+            "key": rsa_key(99),
+            "header": {"jwk": RSAAlgorithm.to_jwk(rsa_key(99).public_key(), as_dict=True)},
+        },
+        "foreign key at an address that it names": lambda one: {
+            "key": rsa_key(99),
+            "header": {"jku": f"{one.url}/keys", "x5u": f"{one.url}/keys"},
+        },
         "expired": lambda _: {"exp": now - 1},
         "not yet valid": lambda _: {"nbf": now + 60},
         "issued in the future": lambda _: {"iat": now + 60},

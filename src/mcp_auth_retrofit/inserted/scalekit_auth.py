@@ -123,7 +123,11 @@ class Settings:
                 f"scalekit_auth: {'; '.join(wrong)}. "
                 "Settings belong in the environment or in a .env file beside scalekit_auth.py."
             )
-        # Members without a value are left out (RFC 9728, 3.2).
+        # Some clients learn from it alone which scopes to ask for. Members without a value are
+        # left out (RFC 9728, 3.2).
+        listed = document.get("scopes_supported") or []
+        if isinstance(listed, list):
+            document["scopes_supported"] = [*listed, *(s for s in self.scopes if s not in listed)]
         self.metadata = {k: v for k, v in document.items() if v is not None and v != []}
         parts = urlsplit(resource)
         self.origin = f"{parts.scheme}://{parts.netloc}".lower()

@@ -55,7 +55,9 @@ class Standin:
         self._lock = threading.Lock()
         self._newest = 0
         self._published = {self._kid(0): rsa_key(0)}
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(_Handler, self))
+        self._server = ThreadingHTTPServer(
+            ("127.0.0.1", 0), functools.partial(self.handler(), self)
+        )
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, args=[0.05], daemon=True)
 
@@ -66,6 +68,10 @@ class Standin:
     def __exit__(self, *_: object) -> None:
         self._server.shutdown()
         self._server.server_close()
+
+    def handler(self) -> type["Handler"]:
+        """What answers: a stand-in that does more has one of its own."""
+        return Handler
 
     @property
     def url(self) -> str:
@@ -181,7 +187,9 @@ def _signature(data: bytes, alg: str, key: rsa.RSAPrivateKey | bytes) -> bytes:
     return RSAAlgorithm(RSAAlgorithm.SHA256).sign(data, key)
 
 
-class _Handler(BaseHTTPRequestHandler):
+class Handler(BaseHTTPRequestHandler):
+    """Answers one connection on the stand-in's behalf; a subclass may answer more paths."""
+
     protocol_version = "HTTP/1.1"
 
     def __init__(self, standin: Standin, *connection: Any) -> None:
@@ -190,20 +198,20 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         if self.path != "/keys":
-            self._answer(404, {"error": "not_found"})
+            self.answer(404, {"error": "not_found"})
             return
         self.standin.fetches += 1
         self.standin.seen.append({name.lower(): value for name, value in self.headers.items()})
         time.sleep(self.standin.delay)
         if self.standin.fail:
-            self._answer(self.standin.fail, {"error": "unavailable"})
+            self.answer(self.standin.fail, {"error": "unavailable"})
         else:
-            self._answer(200, self.standin.jwks())
+            self.answer(200, self.standin.jwks())
 
     def do_POST(self) -> None:
         form = parse_qs(self.rfile.read(int(self.headers.get("content-length", 0))).decode())
         if self.path != "/oauth/token":
-            self._answer(404, {"error": "not_found"})
+            self.answer(404, {"error": "not_found"})
             return
         self.standin.sign_ins += 1
         expected = {
@@ -212,14 +220,14 @@ class _Handler(BaseHTTPRequestHandler):
             "client_secret": [self.standin.client_secret],
         }
         if self.standin.fail_sign_in:
-            self._answer(self.standin.fail_sign_in, {"error": "unavailable"})
+            self.answer(self.standin.fail_sign_in, {"error": "unavailable"})
         elif form != expected:
-            self._answer(401, {"error": "invalid_client"})
+            self.answer(401, {"error": "invalid_client"})
         else:
             grant = {"access_token": "standin-m2m", "token_type": "Bearer", "expires_in": 3600}
-            self._answer(200, grant)
+            self.answer(200, grant)
 
-    def _answer(self, status: int, body: Mapping[str, Any]) -> None:
+    def answer(self, status: int, body: Mapping[str, Any]) -> None:
         data = json.dumps(body).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
