@@ -130,9 +130,13 @@ class Trials:
         if self.idle:
             items[:] = [item for item in items if item.nodeid not in failed]
             return
-        items.sort(key=lambda item: item.nodeid not in failed)  # it may notice the next one too
-        if not failed:
-            print(f"\noutlived  {trial.mutant}", file=sys.stderr, flush=True)
+        # What noticed this one, or stands beside it, may notice the next one too.
+        files = {name.partition("::")[0] for name in failed}
+        items.sort(key=lambda item: item.nodeid.partition("::")[0] not in files)
+        items.sort(key=lambda item: item.nodeid not in failed)
+        if sys.stderr.isatty() or not failed:
+            said = f"{len(self.results)}: {'outlived' if not failed else 'noticed'}"
+            print(f"{said}  {trial.mutant}", file=sys.stderr, flush=True)
 
 
 def main() -> int:
