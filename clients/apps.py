@@ -14,7 +14,7 @@ from mcp_auth_retrofit.verify.boot import boot
 
 PROJECT = Path(__file__).with_name("app")
 SCOPE = "tools:call"
-"""The scope that the guarded app asks for, so that a client has to take it from the challenge."""
+"""The scope that the guarded app asks for: a client learns of it from the guard alone."""
 
 
 @contextmanager

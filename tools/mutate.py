@@ -13,6 +13,7 @@ import argparse
 import importlib
 import json
 import os
+import shutil
 import signal
 import sys
 import tempfile
@@ -42,13 +43,13 @@ class Trial:
     """A mutant, and the process that tries it."""
 
     mutant: Mutant
-    folder: tempfile.TemporaryDirectory[str]
+    folder: Path
     process: int
     begun: float
 
     @property
     def told(self) -> Path:
-        return Path(self.folder.name) / "failed.json"
+        return self.folder / "failed.json"
 
     def ended(self) -> bool:
         """Whether it has; ends it when it has had its time."""
@@ -60,11 +61,11 @@ class Trial:
 
     def failed(self) -> list[str]:
         """The tests that failed; none for a survivor."""
-        with self.folder:
-            if not self.told.exists():
-                return ["(hung, or ended the tests)"]
-            names: list[str] = json.loads(self.told.read_text())
-            return names
+        names: list[str] = ["(hung, or ended the tests)"]
+        if self.told.exists():
+            names = json.loads(self.told.read_text())
+        shutil.rmtree(self.folder)
+        return names
 
 
 class Trials:
@@ -105,14 +106,14 @@ class Trials:
         return (yield)
 
     def _begin(self, mutant: Mutant) -> Trial | None:
-        folder = tempfile.TemporaryDirectory()
+        folder = Path(tempfile.mkdtemp(prefix="mutant-"))
         trial = Trial(mutant, folder, os.fork(), time.monotonic())
         if trial.process:
             return trial
         os.setpgid(0, 0)
         for stream in (1, 2):
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
-        guard = Path(folder.name) / "scalekit_auth.py"
+        guard = folder / "scalekit_auth.py"
         guard.write_bytes(mutant.source)
         world: Any = sys.modules["wire.world"]
         world.INSERTED = guard

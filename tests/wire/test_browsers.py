@@ -159,20 +159,27 @@ def test_the_resources_own_origin_is_allowed(public_resource: Site) -> None:
         ("https://mcp.example:8443", 200),
         ("https://mcp.example", 403),
         ("http://mcp.example:8443", 403),
+        ("https://mcpxexample:8443", 403),
     ):
         assert public_resource.post("/mcp", {"origin": origin, **token}).status_code == status
 
 
 @pytest.fixture(scope="module")
 def listed(folder: Path, scalekit: Standin) -> Iterator[Site]:
-    origins = "https://one.example, https://TWO.example:444/ http://localhost:*"
+    origins = "https://one.example, https://TWO.example:444/ http://localhost:* https://a.box"
     with site(folder / "listed", scalekit, stateless_app, MCP_ALLOWED_ORIGINS=origins) as one:
         yield one
 
 
 @pytest.mark.parametrize(
     "origin",
-    ["https://one.example", "https://two.example:444", "http://localhost", "http://localhost:6274"],
+    [
+        "https://one.example",
+        "https://two.example:444",
+        "http://localhost",
+        "http://localhost:6274",
+        "https://a.box",
+    ],
 )
 def test_listed_origins_are_allowed(listed: Site, origin: str) -> None:
     answer = listed.post("/mcp", {"origin": origin, **listed.bearer()})

@@ -119,7 +119,8 @@ def test_challenge_names_the_configured_resource_not_this_host(
     with site(folder / "public", scalekit, stateless_app, **metadata) as one:
         named = challenge(one.post("/mcp", {}))["resource_metadata"]
         assert named == f"https://mcp.example{WELL_KNOWN}/mcp/"
-        assert one.http.get(WELL_KNOWN + "/mcp/").json()["resource"] == "HTTPS://MCP.Example/mcp/"
+        for form in ("/mcp", "/mcp/"):
+            assert one.http.get(WELL_KNOWN + form).json()["resource"] == "HTTPS://MCP.Example/mcp/"
 
 
 def test_challenge_of_a_root_mount_has_no_slash_at_its_end(at_root: Site) -> None:
@@ -142,6 +143,18 @@ def test_prefix_that_is_not_the_resources_own_is_only_put_before(
     with site(folder / "ap", scalekit, stateless_app, resource="/api/mcp", root_path="/ap") as one:
         named = challenge(one.post("/mcp", {}))["resource_metadata"]
         assert named == f"{one.url}/ap{WELL_KNOWN}/api/mcp"
+
+
+def test_behind_a_stripping_proxy_whose_prefix_is_the_whole_resource(
+    folder: Path, scalekit: Standin
+) -> None:
+    def build(guard: ModuleType) -> FastAPI:
+        return stateless_app(guard, "/")
+
+    with site(folder / "whole_prefix", scalekit, build, resource="/api", root_path="/api") as one:
+        named = challenge(one.post("/", {}))["resource_metadata"]
+        assert named == f"{one.url}/api{WELL_KNOWN}"
+        assert one.http.get(WELL_KNOWN).json()["resource"] == one.url + "/api"
 
 
 @pytest.mark.parametrize("outer", ["/api", "/api/v1"])

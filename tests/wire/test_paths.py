@@ -137,10 +137,11 @@ def test_deeper_mount_path(folder: Path, scalekit: Standin) -> None:
     with site(
         folder / "deeper",
         scalekit,
-        lambda guard: stateless_app(guard, "/tools/mcp"),
-        resource="/tools/mcp",
+        lambda guard: stateless_app(guard, "/tools/box"),
+        resource="/tools/box",
     ) as one:
-        for path in ("/tools/mcp", "/tools/mcp/"):
+        for path in ("/tools/box", "/tools/box/"):
+            assert one.http.get(WELL_KNOWN + path).status_code == 200
             assert one.post(path, {}).status_code == 401
             assert one.post(path, one.bearer()).status_code == 200
 

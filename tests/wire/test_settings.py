@@ -45,9 +45,11 @@ def test_import_needs_no_settings(tmp_path: Path) -> None:
 
 def test_start_is_refused_naming_every_missing_setting(tmp_path: Path) -> None:
     message = refusal(tmp_path, {})
-    for name in REQUIRED:
-        assert f"{name} is missing" in message
-    assert "MCP_" not in message
+    told = "; ".join(f"{name} is missing" for name in REQUIRED)
+    assert message == (
+        f"scalekit_auth: {told}. "
+        "Settings belong in the environment or in a .env file beside scalekit_auth.py."
+    )
 
 
 @pytest.mark.parametrize("name", REQUIRED)
@@ -146,7 +148,11 @@ def test_trailing_slash_of_the_environment_url_is_tolerated(
 
 
 def test_server_of_another_environment_adds_no_issuer(folder: Path, scalekit: Standin) -> None:
-    servers = ["https://else.example/resources/res_else", f"{scalekit.url}/resources/"]
+    servers = [
+        "https://else.example/resources/res_else",
+        f"{scalekit.url}/resources/",
+        f"https://else.example/{scalekit.url}/resources/res_inside",
+    ]
     changed = json.dumps({**scalekit.metadata(URL), "authorization_servers": servers})
     with site(folder / "else", scalekit, stateless_app, PROTECTED_RESOURCE_METADATA=changed) as one:
         good = {"iss": scalekit.url, "aud": one.url + "/mcp"}
@@ -154,11 +160,22 @@ def test_server_of_another_environment_adds_no_issuer(folder: Path, scalekit: St
         for wrong in (
             {"iss": servers[0]},
             {"iss": servers[1]},
+            {"iss": f"{scalekit.url}/resources/res_inside"},
             {"aud": "res_else"},
+            {"aud": "res_inside"},
             {"aud": ""},
             {"aud": ["", "res_standin"]},
         ):
             assert one.post("/mcp", one.bearer(**{**good, **wrong})).status_code == 401
+
+
+def test_every_resource_of_the_environment_counts(tmp_path: Path) -> None:
+    env = GOOD["SK_ENV_URL"]
+    servers = [f"{env}/resources/res_1", "https://else.example", f"{env}/resources/res_2/"]
+    changed = {"PROTECTED_RESOURCE_METADATA": metadata(authorization_servers=servers)}
+    keys = load_guard(tmp_path, {**GOOD, **changed}).Settings().keys
+    assert keys.issuers == [env, f"{env}/resources/res_1", f"{env}/resources/res_2"]
+    assert keys.audiences == [GOOD["EXPECTED_AUDIENCE"], "res_1", "res_2"]
 
 
 def test_environment_comes_before_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

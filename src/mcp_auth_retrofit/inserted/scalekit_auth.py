@@ -69,7 +69,7 @@ class Answer(Exception):
 
 
 def numbers(version: str) -> list[int]:
-    return [int(number) for number in re.findall(r"\d+", version)[:2]]
+    return [int(number) for number in re.findall(r"\d+", version)]
 
 
 class Settings:
@@ -100,7 +100,7 @@ class Settings:
         if not all(re.fullmatch(r"[!#-\[\]-~]+", name) for name in self.scopes):
             wrong.append("MCP_REQUIRED_SCOPES holds a character that no scope may have")
         try:
-            document = json.loads(raw or "{}")
+            document = json.loads(raw)
             resource, servers = document["resource"], document["authorization_servers"]
             good = isinstance(servers, list) and bool(servers)
             good = good and all(re.fullmatch(URL, u, re.I | re.A) for u in (resource, *servers))
