@@ -21,7 +21,12 @@ LINK = re.compile(r"\]\(([^)\s]+)[^)]*\)|^\[[^\]]+\]:\s*(\S+)", re.MULTILINE)
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*[a-z]")
 COMMAND = re.compile(r"mcp-auth-retrofit (apply|check|new)\b([^#|`\n]*)")
 """A command line of ours, to its end or to a pipe."""
-FOREIGN = {"--root-path": "uvicorn", "--strict": "mypy", "--all-spellings": "pytest"}
+FOREIGN = {
+    "--root-path": "uvicorn",
+    "--strict": "mypy",
+    "--all-spellings": "pytest",
+    "--idle": "tools/mutate.py",
+}
 """Options that the pages name of other tools."""
 THIS = "test_what_is_not_there_is_seen"
 

@@ -1,5 +1,6 @@
 """Browsers: which origins may ask (MCP Streamable HTTP, "Security & Endpoint"), and CORS."""
 
+import asyncio
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
@@ -8,7 +9,7 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mcp_auth_retrofit.verify.standin import Standin
 from wire.world import WHO, Site, site, stateless_app
@@ -77,6 +78,11 @@ def test_preflight_from_another_origin_is_403(mounted: Site) -> None:
 
 def test_options_that_is_no_preflight_needs_a_token(mounted: Site) -> None:
     assert mounted.http.options("/mcp", headers={"origin": LOCAL}).status_code == 401
+
+
+def test_only_options_is_a_preflight(mounted: Site) -> None:
+    asks = {"origin": LOCAL, "access-control-request-method": "POST"}
+    assert mounted.post("/mcp", {**asks, **mounted.bearer()}).status_code == 200
 
 
 def test_browser_can_read_the_challenge(mounted: Site) -> None:
@@ -151,6 +157,21 @@ def public_resource(folder: Path, scalekit: Standin) -> Iterator[Site]:
     settings = scalekit.settings("https://MCP.example:8443/mcp")
     with site(folder / "public_resource", scalekit, stateless_app, **settings) as one:
         yield one
+
+
+@pytest.mark.parametrize(
+    ("resource", "origin"),
+    [
+        ("https://mcp.example:443/mcp", "https://mcp.example"),
+        ("http://localhost:80/mcp", "http://localhost"),
+    ],
+)
+def test_browsers_leave_the_default_port_out(
+    tmp_path: Path, scalekit: Standin, resource: str, origin: str
+) -> None:
+    settings = {**scalekit.settings(resource), "MCP_ALLOWED_ORIGINS": "https://else.example"}
+    with site(tmp_path, scalekit, stateless_app, **settings) as one:
+        assert one.post("/mcp", {"origin": origin, **one.bearer()}).status_code == 200
 
 
 def test_the_resources_own_origin_is_allowed(public_resource: Site) -> None:
@@ -302,6 +323,59 @@ def test_star_of_the_apps_cors_does_not_open_mcp(folder: Path, scalekit: Standin
         answer = one.post("/mcp", {"origin": ELSE, **one.bearer()})
         assert answer.status_code == 403
         assert one.http.get(one.url + "/health", headers={"origin": ELSE}).status_code == 200
+
+
+@pytest.mark.parametrize("pattern", [".*", "https?://.*"])
+def test_a_pattern_for_everybody_does_not_open_mcp(
+    tmp_path: Path, scalekit: Standin, pattern: str
+) -> None:
+    def build(guard: ModuleType) -> FastAPI:
+        app = stateless_app(guard)
+        app.add_middleware(CORSMiddleware, allow_origin_regex=pattern, allow_credentials=True)
+        return app
+
+    with site(tmp_path, scalekit, build) as one:
+        assert one.post("/mcp", {"origin": ELSE, **one.bearer()}).status_code == 403
+
+
+class Looped:
+    """A middleware that leads back to itself, and would have an app like that searched for ever."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.inner, self.app = app, self
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.inner(scope, receive, send)
+
+
+def test_middleware_that_leads_nowhere_is_no_cors(tmp_path: Path, scalekit: Standin) -> None:
+    def build(guard: ModuleType) -> FastAPI:
+        app = stateless_app(guard)
+        app.add_middleware(Looped)
+        return app
+
+    with site(tmp_path, scalekit, build) as one:
+        answer = one.post("/mcp", {"origin": LOCAL, **one.bearer()})
+        assert answer.status_code == 200
+        assert_readable(answer.headers, LOCAL)
+
+
+def test_an_answer_without_headers_gets_them(mounted: Site) -> None:
+    """ASGI lets an app leave them out."""
+    sent: list[Any] = []
+
+    async def bare(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 204})
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    bearer = mounted.bearer()["authorization"].encode()
+    headers = [(b"origin", LOCAL.encode()), (b"authorization", bearer)]
+    scope = {"type": "http", "method": "GET", "path": "/", "headers": headers}
+    guard = mounted.guard.ScalekitAuthMiddleware(bare)
+    asyncio.run(guard(scope, None, send))
+    assert (b"access-control-allow-origin", LOCAL.encode()) in sent[0]["headers"]
 
 
 def test_cors_inside_the_mcp_app_is_not_doubled(folder: Path, scalekit: Standin) -> None:

@@ -111,6 +111,14 @@ def test_two_tokens_that_a_proxy_has_joined_are_401(mounted: Site) -> None:
     assert challenge(answer)["error"] == "invalid_token"
 
 
+@pytest.mark.parametrize("odd", ["\xa0", "\x85", "\x1c"])
+def test_only_spaces_stand_around_a_token(mounted: Site, odd: str) -> None:
+    for text in (mounted.scalekit.token() + odd, odd + mounted.scalekit.token()):
+        field = f"Bearer {text}".encode("latin-1")
+        answer = mounted.http.post("/mcp", headers=[(b"authorization", field)])
+        assert answer.status_code in (400, 401)  # 400: uvicorn itself takes no such header
+
+
 def test_extra_spaces_are_accepted(mounted: Site) -> None:
     field = f"Bearer    {mounted.scalekit.token()}"
     assert mounted.post("/mcp", {"authorization": field}).status_code == 200

@@ -1,18 +1,21 @@
 """Who calls: tools see it, and a session belongs to its user (MCP, "Session Hijacking")."""
 
 import asyncio
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import fastmcp
 import pytest
-from fastapi import FastAPI
+from fastapi import FastAPI, Response
 from fastmcp import Client
+from fastmcp.server.middleware.caching import ResponseCachingMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mcp_auth_retrofit.verify.standin import Standin
-from wire.world import WHO, Site, demo_app, site, stateless_app
+from wire.world import WHO, Site, demo_app, demo_server, site, stateless_app
 
 
 @pytest.fixture(scope="module")
@@ -37,12 +40,52 @@ def test_tool_call_with_the_fastmcp_client(stateful: Site, path: str) -> None:
 def test_get_access_token_gives_claims_to_a_tool_but_not_the_token(mounted: Site) -> None:
     token = mounted.bearer(sub="usr_bob", client_id="cli", scope="a b", org="acme")
     seen = mounted.post("/mcp", token, WHO).json()["result"]["structuredContent"]
-    assert seen["token"] == ""
+    assert seen["token"] == hashlib.sha256(token["authorization"].split()[1].encode()).hexdigest()
     assert seen["subject"] == "usr_bob"
     assert seen["client_id"] == "cli"
     assert seen["scopes"] == ["a", "b"]
     assert seen["claims"]["org"] == "acme"
     assert seen["expires_at"] == seen["claims"]["exp"]
+
+
+@pytest.mark.skipif(
+    int(fastmcp.__version__[0]) < 3, reason="FastMCP 2's cache knows no users, whoever guards it"
+)
+def test_answers_that_fastmcp_keeps_are_not_another_users(folder: Path, scalekit: Standin) -> None:
+    """Its cache tells users apart by the text of their access token."""
+
+    def build(guard: ModuleType) -> FastAPI:
+        server = demo_server()
+        server.add_middleware(ResponseCachingMiddleware())
+        mcp_app = server.http_app(path="/", stateless_http=True, json_response=True)
+        app = FastAPI(lifespan=mcp_app.lifespan)
+        app.mount("/mcp", guard.ScalekitAuthMiddleware(mcp_app))
+        return app
+
+    with site(folder / "cached", scalekit, build) as one:
+        for user in ("usr_alice", "usr_bob", "usr_alice"):
+            answer = one.post("/mcp/", one.bearer(sub=user), WHO)
+            assert answer.json()["result"]["structuredContent"]["subject"] == user
+
+
+@pytest.mark.parametrize("name", ["a cut emoji \ud83d", float("nan"), 10**400])
+def test_claims_that_no_json_text_can_hold_reach_the_tool(
+    folder: Path, scalekit: Standin, name: Any
+) -> None:
+    seen: list[Any] = []
+
+    def build(guard: ModuleType) -> FastAPI:
+        async def look(scope: Any, receive: Any, send: Any) -> None:
+            seen.append(scope["user"].access_token.claims["name"])
+            await Response("seen")(scope, receive, send)
+
+        app = FastAPI()
+        app.mount("/mcp", guard.ScalekitAuthMiddleware(look))
+        return app
+
+    with site(folder / "odd_claims", scalekit, build) as one:
+        assert one.http.get("/mcp/", headers=one.bearer(name=name)).status_code == 200
+    assert repr(seen) == repr([name])
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,14 @@
 """Scalekit's keys: fetched off the loop, once, renewed when they turn, never older than 10 min."""
 
 import asyncio
+import contextlib
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import httpx
 import pytest
@@ -90,10 +93,13 @@ def test_keys_that_cannot_be_had_are_503_and_recover(
     assert status(fresh, fresh.bearer()) == 200
 
 
-def test_scalekit_out_of_reach_is_503(folder: Path, scalekit: Standin) -> None:
+def test_scalekit_out_of_reach_is_503(
+    folder: Path, scalekit: Standin, caplog: pytest.LogCaptureFixture
+) -> None:
     with site(folder / "gone", scalekit, stateless_app, SK_ENV_URL="http://127.0.0.1:9") as one:
         assert_unavailable(one.post("/mcp", one.bearer()))
         assert one.post("/orders", {}).status_code == 200
+    assert "ConnectionError" in caplog.text  # what is behind the SDK's own exception
 
 
 def test_secrets_are_not_logged_when_keys_cannot_be_had(
@@ -151,7 +157,9 @@ def test_old_keys_serve_while_new_ones_cannot_be_had(fresh: Site, clock: Clock) 
     assert status(fresh, old) == 200
     clock.ahead += 300
     assert status(fresh, old) == 200
-    clock.ahead += 301
+    clock.ahead += 299.2
+    assert status(fresh, old) == 200
+    clock.ahead += 0.8
     assert_unavailable(fresh.post("/mcp", old))
     fresh.scalekit.fail = 0
     clock.ahead += 5
@@ -160,8 +168,11 @@ def test_old_keys_serve_while_new_ones_cannot_be_had(fresh: Site, clock: Clock) 
 
 def test_keys_are_renewed_in_the_background_after_five_minutes(fresh: Site, clock: Clock) -> None:
     assert status(fresh, fresh.bearer()) == 200
+    clock.ahead += 299.2
+    assert status(fresh, fresh.bearer()) == 200
+    assert fresh.scalekit.fetches == 1
     fresh.scalekit.delay = 1
-    clock.ahead += 300
+    clock.ahead += 0.8
     began = time.monotonic()
     assert status(fresh, fresh.bearer()) == 200
     assert time.monotonic() - began < 0.9
@@ -273,3 +284,107 @@ def test_import_and_start_need_no_network(tmp_path: Path) -> None:
         stateless_app(guard)
         guard.Settings()
         assert (scalekit.sign_ins, scalekit.fetches) == (0, 0)
+
+
+def test_a_fetch_that_hangs_is_waited_for_so_long_and_given_up(fresh: Site, clock: Clock) -> None:
+    """Fifteen seconds, and a minute: neither shuts everybody out for good."""
+    fresh.scalekit.delay_sign_in = 60
+    began = time.monotonic()
+    assert_unavailable(fresh.post("/mcp", fresh.bearer()))
+    assert 14.8 < time.monotonic() - began < 15.8
+    fresh.scalekit.delay_sign_in = 0
+    clock.ahead += 59 - (time.monotonic() - began)
+    assert fresh.guard.settings().keys.renew("x") is fresh.guard.settings().keys.renewal
+    assert fresh.scalekit.sign_ins == 1
+    clock.ahead += 2
+    assert status(fresh, fresh.bearer()) == 200
+    assert (fresh.scalekit.sign_ins, fresh.scalekit.fetches) == (2, 1)
+
+
+def test_what_a_late_fetch_brings_does_not_replace_newer_keys(fresh: Site) -> None:
+    assert status(fresh, fresh.bearer()) == 200
+    keys = fresh.guard.settings().keys
+    newer = keys.client.core_client.keys
+    keys.fetched += 5  # as if a fetch that began later had come back first
+    keys.fetch(fresh.scalekit.kid, Future())
+    assert keys.client.core_client.keys is newer
+
+
+def test_a_fetch_that_ends_badly_ends(fresh: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody's log filter may raise, in the middle of it."""
+
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(fresh.guard.log, "warning", broken)
+    fresh.scalekit.fail = 500
+    renewal: Future[None] = Future()
+    with pytest.raises(ZeroDivisionError):
+        fresh.guard.settings().keys.fetch("kid", renewal)
+    assert renewal.done()
+
+
+def test_look_ups_that_nobody_waits_for_cost_one_fetch_too(fresh: Site) -> None:
+    assert status(fresh, fresh.bearer()) == 200
+    fresh.scalekit.delay = 0.2
+    keys = fresh.guard.settings().keys
+
+    async def leave_at_once() -> None:
+        for number in range(12):
+            with contextlib.suppress(TimeoutError, Exception):
+                await asyncio.wait_for(keys.find(f"made-up-{number}"), 0.05)
+
+    asyncio.run(leave_at_once())
+    assert fresh.scalekit.fetches == 2
+
+
+def test_made_up_key_ids_all_at_once_are_401_for_one_fetch(fresh: Site) -> None:
+    assert status(fresh, fresh.bearer()) == 200
+    fresh.scalekit.delay = 0.3
+    keys = fresh.guard.settings().keys
+
+    async def ask(number: int) -> str:
+        try:
+            await keys.find(f"made-up-{number}")
+        except Exception as error:  # Answer is the guard's own, and would be a 503
+            return type(error).__name__
+        return "found"
+
+    async def flood() -> set[str]:
+        return set(await asyncio.gather(*(ask(number) for number in range(100))))
+
+    for _ in range(3):
+        assert asyncio.run(flood()) == {"InvalidTokenError"}
+    assert fresh.scalekit.fetches == 2
+
+
+def test_keys_that_are_not_for_us_are_ignored(tmp_path: Path) -> None:
+    """RFC 7517, 5: of a kind that nobody knows; RFC 8725, 3.1: for another algorithm."""
+
+    class Odd(Standin):
+        def jwks(self) -> dict[str, Any]:
+            (good,) = super().jwks()["keys"]
+            strange = {"kty": "AKP", "alg": "ML-DSA-65", "kid": "post-quantum", "pub": "AA"}
+            encrypts = {**good, "kid": "encrypts", "use": "enc", "alg": "RSA-OAEP"}
+            encrypts_too = {**good, "kid": "encrypts-too", "use": "enc"}
+            longer = {**good, "kid": "longer", "alg": "RS512"}
+            nameless = {**good, "kid": None}
+            return {"keys": [strange, encrypts, encrypts_too, longer, nameless, good]}
+
+    with Odd() as scalekit, site(tmp_path, scalekit, stateless_app) as one:
+        assert status(one, one.bearer()) == 200
+        for kid in ("encrypts", "encrypts-too", "longer"):
+            assert status(one, one.bearer(header={"kid": kid})) == 401
+
+
+def test_old_keys_do_where_no_thread_can_be_started(
+    fresh: Site, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert status(fresh, fresh.bearer()) == 200
+
+    def none_left(*_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(fresh.guard.threading.Thread, "start", none_left)
+    clock.ahead += 300
+    assert status(fresh, fresh.bearer()) == 200

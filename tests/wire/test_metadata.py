@@ -137,6 +137,21 @@ def test_percent_encoded_resource_path(folder: Path, scalekit: Standin) -> None:
         assert one.http.get(named).status_code == 200
 
 
+@pytest.mark.parametrize("root", ["api", "/api", "api/", "/api/"])
+def test_prefix_may_be_written_without_its_slash(
+    folder: Path, scalekit: Standin, root: str
+) -> None:
+    def build(guard: ModuleType) -> FastAPI:
+        app = stateless_app(guard)
+        app.root_path = root
+        return app
+
+    with site(folder / root.replace("/", "_"), scalekit, build, resource="/api/mcp") as one:
+        named = challenge(one.post("/mcp", {}))["resource_metadata"]
+        assert named == f"{one.url}/api{WELL_KNOWN}/mcp"
+        assert one.http.get(f"{WELL_KNOWN}/mcp").status_code == 200
+
+
 def test_prefix_that_is_not_the_resources_own_is_only_put_before(
     folder: Path, scalekit: Standin
 ) -> None:

@@ -137,6 +137,17 @@ def test_other_methods_on_a_public_path_are_the_apps(whole: Site, method: str) -
     assert whole.http.request(method, "/health").status_code == 405
 
 
+def test_one_public_path_may_stand_alone(tmp_path: Path) -> None:
+    """`public=("/health")`, without the comma, is a text and no tuple: its letters are no paths."""
+    guard = load_guard(tmp_path, {})
+    app = FastAPI()
+    app.add_middleware(guard.ScalekitAuthMiddleware, public="/health")
+    client: Any = TestClient(app)
+    assert client.get("/health").status_code == 404
+    for path in ("/", "/h"):
+        assert client.get(path).status_code == 503
+
+
 def test_public_paths_hold_under_root_path(folder: Path, scalekit: Standin) -> None:
     with site(
         folder / "whole_api", scalekit, whole_app, resource="/api/mcp", root_path="/api"

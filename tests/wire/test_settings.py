@@ -5,6 +5,7 @@ import importlib.util
 import json
 import os
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +96,15 @@ ILL_FORMED = [
     ("PROTECTED_RESOURCE_METADATA", metadata(authorization_servers={"https://acme.example": 1})),
     ("PROTECTED_RESOURCE_METADATA", metadata(authorization_servers=["acme"])),
     ("PROTECTED_RESOURCE_METADATA", metadata(authorization_servers="https://acme.example")),
+    ("PROTECTED_RESOURCE_METADATA", metadata(resource="https://[.]/mcp")),
+    ("PROTECTED_RESOURCE_METADATA", metadata(resource_name=float("nan"))),
+    ("PROTECTED_RESOURCE_METADATA", metadata(resource_name="\ud83d")),
     ("MCP_REQUIRED_SCOPES", 'todo:"read"'),
+    ("MCP_ALLOWED_ORIGINS", "app.example"),
+    ("MCP_ALLOWED_ORIGINS", "https://app.example/path"),
+    ("MCP_ALLOWED_ORIGINS", "https://*.app.example"),
+    ("MCP_ALLOWED_ORIGINS", "https://app.example, /"),
+    ("MCP_ALLOWED_ORIGINS", ":*"),
     ("MCP_REQUIRED_SCOPES", "todo:l\u00e9se"),
 ]
 
@@ -167,6 +176,18 @@ def test_server_of_another_environment_adds_no_issuer(folder: Path, scalekit: St
             {"aud": ["", "res_standin"]},
         ):
             assert one.post("/mcp", one.bearer(**{**good, **wrong})).status_code == 401
+
+
+@pytest.mark.parametrize(
+    "origins", ["*", "null", "vscode-webview://1a2b", "http://[::1]:*", "HTTPS://A.example:1/"]
+)
+def test_origins_may_be(tmp_path: Path, origins: str) -> None:
+    load_guard(tmp_path, {**GOOD, "MCP_ALLOWED_ORIGINS": origins}).Settings()
+
+
+def test_environment_url_may_be_in_capitals(tmp_path: Path) -> None:
+    keys = load_guard(tmp_path, {**GOOD, "SK_ENV_URL": GOOD["SK_ENV_URL"].upper()}).Settings().keys
+    assert keys.issuers[0] == GOOD["SK_ENV_URL"]
 
 
 def test_every_resource_of_the_environment_counts(tmp_path: Path) -> None:
@@ -255,6 +276,7 @@ def test_asked_without_a_start_it_fails_closed(
 ) -> None:
     client: Any = TestClient(stateless_app(load_guard(tmp_path, {})))
     assert client.get("/health").json() == {"status": "healthy"}
+    began = time.monotonic() // 1
     for form in ("", "/", "/mcp"):
         answer = client.get(WELL_KNOWN + form)
         assert (answer.status_code, answer.json()) == (500, {"error": "config missing"})
@@ -265,6 +287,7 @@ def test_asked_without_a_start_it_fails_closed(
         assert answer.headers["cache-control"] == "no-store"
         assert "www-authenticate" not in answer.headers
     assert "SK_CLIENT_SECRET is missing" in caplog.text
+    assert len(caplog.records) <= 1 + time.monotonic() - began  # once a second
 
 
 def test_settings_that_come_later_are_found(tmp_path: Path) -> None:
@@ -283,3 +306,13 @@ def test_start_reads_the_settings_anew(tmp_path: Path) -> None:
     load_guard(tmp_path, {**GOOD, "PROTECTED_RESOURCE_METADATA": metadata(resource=other)})
     with TestClient(stateless_app(guard)) as client:
         assert client.get(WELL_KNOWN).json()["resource"] == other
+
+
+def test_start_that_fails_leaves_what_runs_alone(tmp_path: Path) -> None:
+    guard = load_guard(tmp_path, GOOD)
+    client: Any = TestClient(stateless_app(guard))
+    assert client.get(WELL_KNOWN).status_code == 200
+    load_guard(tmp_path, {})
+    with pytest.raises(RuntimeError, match="is missing"), TestClient(stateless_app(guard)):
+        pass
+    assert client.get(WELL_KNOWN).status_code == 200

@@ -54,6 +54,7 @@ def test_a_good_token_is_verified_once(fresh: Site, client: Counted) -> None:
     assert [status(fresh, good) for _ in range(3)] == [200] * 3
     assert client.count == 1
     assert status(fresh, fresh.bearer()) == 200
+    assert status(fresh, good) == 200
     assert client.count == 2
 
 
@@ -117,7 +118,7 @@ def test_keys_older_than_five_minutes_verify_every_time(
     assert status(fresh, good) == 200
     fresh.scalekit.fail = 503
     monkeypatch.setattr(fresh.guard, "time", clock)
-    clock.ahead += 301
+    clock.ahead += 300
     clock.time = time.time  # type: ignore[method-assign]  # the token is as young as before
     assert [status(fresh, good) for _ in range(2)] == [200] * 2
     assert client.count == 3
@@ -148,6 +149,7 @@ def test_what_a_tool_does_to_its_claims_is_gone_with_the_request(
         token.claims["roles"].append("admin")
         token.scopes.append("admin")
         user.scopes.append("admin")
+        assert not hasattr(user, "nonsense")
         request.auth.scopes.append("admin")
         return JSONResponse(seen)
 

@@ -10,7 +10,6 @@ origin), MCP_REQUIRED_SCOPES, both by comma or space.
 from __future__ import annotations
 
 import asyncio
-import copy
 import functools
 import hashlib
 import inspect
@@ -30,7 +29,6 @@ from typing import Any
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 import jwt
-from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from dotenv import dotenv_values
 from jwt.utils import base64url_decode
 from mcp.server.auth.middleware.auth_context import AuthContextMiddleware
@@ -47,6 +45,7 @@ log = logging.getLogger("scalekit_auth")
 
 WELL_KNOWN = "/.well-known/oauth-protected-resource"
 LOOPBACK = r"https?://(?:localhost|127\.0\.0\.1|\[::1\])(?::\d+)?"
+ORIGIN = r"\*|null|[a-z][a-z0-9+.-]*://[^/*\s]+(?::\*)?/?"
 URL = rf'(?:https://(?:[\w.-]+|\[[\da-f:.]+\])(?::\d+)?|{LOOPBACK})(?:/(?:(?!["#?\\])[!-~])*)?'
 OLDEST = {"fastapi": "0.115", "fastmcp": "2.14", "mcp": "1.28", "scalekit-sdk-python": "2.4"}
 NO_STORE = {"Cache-Control": "no-store"}
@@ -91,7 +90,7 @@ class Settings:
             return value
 
         https = "must be an https URL (http only on localhost)"
-        env_url = need("SK_ENV_URL", URL, https).rstrip("/")
+        env_url = need("SK_ENV_URL", URL, https).rstrip("/").lower()
         credentials = env_url, need("SK_CLIENT_ID"), need("SK_CLIENT_SECRET")
         audience = need("EXPECTED_AUDIENCE", rf"{URL}|res_\w+", f"{https} or a res_ id")
         raw = need("PROTECTED_RESOURCE_METADATA")
@@ -99,14 +98,13 @@ class Settings:
         self.scopes = read("MCP_REQUIRED_SCOPES").replace(",", " ").split()
         if not all(re.fullmatch(r"[!#-\[\]-~]+", name) for name in self.scopes):
             wrong.append("MCP_REQUIRED_SCOPES holds a character that no scope may have")
+        if not all(re.fullmatch(ORIGIN, name, re.I) for name in origins):
+            wrong.append("MCP_ALLOWED_ORIGINS may hold https://host, http://localhost:* and *")
         try:
-            document = json.loads(raw)
-            resource, servers = document["resource"], document["authorization_servers"]
-            good = isinstance(servers, list) and bool(servers)
-            good = good and all(re.fullmatch(URL, u, re.I | re.A) for u in (resource, *servers))
-        except (ValueError, TypeError, KeyError, RecursionError):
-            good = False
-        if raw and not good:
+            servers = self.describe(raw)
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            servers = []
+        if raw and not servers:
             wrong.append(
                 "PROTECTED_RESOURCE_METADATA must be a JSON object with this server's URL as "
                 "`resource` and at least one URL in `authorization_servers`, https or on localhost"
@@ -123,23 +121,38 @@ class Settings:
                 f"scalekit_auth: {'; '.join(wrong)}. "
                 "Settings belong in the environment or in a .env file beside scalekit_auth.py."
             )
-        # Some clients learn from it alone which scopes to ask for. Members without a value are
-        # left out (RFC 9728, 3.2).
-        listed = document.get("scopes_supported") or []
-        if isinstance(listed, list):
-            document["scopes_supported"] = [*listed, *(s for s in self.scopes if s not in listed)]
-        self.metadata = {k: v for k, v in document.items() if v is not None and v != []}
-        parts = urlsplit(resource)
-        self.origin = f"{parts.scheme}://{parts.netloc}".lower()
-        self.path = parts.path if parts.path != "/" else ""
+        default_port = ":443" if self.origin.startswith("https") else ":80"  # browsers omit it
+        own = re.escape(self.origin.removesuffix(default_port))
         named = [re.escape(o.rstrip("/")).replace(r":\*", r"(?::\d+)?") for o in origins]
         named = [".*" if o == r"\*" else o for o in named] or [LOOPBACK]
-        self.origins = re.compile("|".join([re.escape(self.origin), *named]), re.I | re.A)
+        self.origins = re.compile("|".join([own, *named]), re.I | re.A)
         # Scalekit is moving from the first issuer to the second. The resource's id is as good an
         # audience as its URL: tokens with either are minted for this resource alone.
         ids = re.findall(rf"(?m)^{re.escape(env_url)}/resources/([^/\n]+)/?$", "\n".join(servers))
         issuers = [env_url, *(f"{env_url}/resources/{id}" for id in ids)]
         self.keys = Keys(credentials, issuers, [audience, *ids])
+
+    def describe(self, raw: str) -> list[str]:
+        """Takes the metadata; its authorization servers. Raises whatever ill-formed text does."""
+        document = json.loads(raw)
+        resource = document["resource"]
+        servers: list[str] = document["authorization_servers"]
+        urls = [resource, *servers] if isinstance(servers, list) else [""]
+        if not all(re.fullmatch(URL, url, re.I | re.A) for url in urls):
+            raise ValueError("resource or authorization_servers")
+        # Some clients learn from it alone which scopes to ask for. Members without a value are left
+        # out (RFC 9728, 3.2).
+        listed = document.get("scopes_supported") or []
+        if isinstance(listed, list):
+            missing = [name for name in self.scopes if name not in listed]
+            document["scopes_supported"] = [*listed, *missing]
+        served = {k: v for k, v in document.items() if v is not None and v != []}
+        text = json.dumps(served, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        self.metadata = text.encode()
+        parts = urlsplit(resource)
+        self.origin = f"{parts.scheme}://{parts.netloc}".lower()
+        self.path = parts.path if parts.path != "/" else ""
+        return servers
 
     def below(self, root: str) -> str:
         """The resource's path as this app sees it: shorter behind a proxy that strips a prefix."""
@@ -173,8 +186,14 @@ def configured(otherwise: int) -> Settings:
     try:
         return settings()
     except RuntimeError as error:
-        log.critical("%s", error)
+        tell(str(error), int(time.monotonic()))
         raise Answer(otherwise, BUSY, "config missing") from None
+
+
+@functools.lru_cache(maxsize=64)
+def tell(text: str, second: int) -> None:
+    """Logs a text once a second: a flood of requests must not become a flood of lines."""
+    log.warning("%s", text)
 
 
 class Keys:
@@ -184,52 +203,59 @@ class Keys:
     them: for an unknown key id, and when they are five minutes old; at ten they no longer count.
     """
 
-    def __init__(self, credentials: Iterable[str], issuers: list[str], audiences: list[str]):
+    def __init__(self, credentials: tuple[str, str, str], issuers: list[str], audiences: list[str]):
         self.credentials, self.issuers, self.audiences = credentials, issuers, audiences
         self.client: Any = None
         self.options: Any = None
         # What tokens the present keys have proved, by the SHA-256 of the token.
         self.verified: dict[bytes, AccessToken] = {}
-        self.fetched = self.not_before = float("-inf")
+        self.fetched = self.not_before = self.began = float("-inf")
         self.reached = False
         self.lock = threading.Lock()
         self.renewal: Future[None] | None = None
 
-    def fetch(self, renewal: Future[None]) -> None:
-        """Runs in a thread: importing the SDK takes seconds, its time-outs more than a minute."""
-        started, self.reached, problem = time.monotonic(), False, "none listed"
+    def fetch(self, kid: str, renewal: Future[None]) -> None:
+        """Runs in a thread: importing the SDK takes seconds, and Scalekit may be slow.
+
+        A look-up has failed, and cools down, when the key that it was for is not among the new.
+        """
+        started, keys = time.monotonic(), {}
         try:
             if self.client is None:
                 sdk = import_module("scalekit.client")
                 self.options = sdk.TokenValidationOptions(self.issuers, self.audiences)
                 self.client = sdk.ScalekitClient(*self.credentials)
-            # A copy fetches, so that the old keys serve until the new ones are whole. It carries
-            # no access token: keys are public.
-            core = copy.copy(self.client.core_client)
-            core.keys, core.access_token = {}, None
-            core.get_jwks()
-            if core.keys:  # without any, the SDK would fetch again at every token, on the loop
-                # Loaded here once, or PyJWT would parse the SDK's text at every token.
-                keys = {kid: load_pem_public_key(pem.encode()) for kid, pem in core.keys.items()}
+            # Not by the SDK: it gives up at a key of a kind that it does not know, which is to be
+            # ignored (RFC 7517, 5), and its older releases know no time-out.
+            answer = import_module("requests").get(f"{self.credentials[0]}/keys", timeout=10)
+            answer.raise_for_status()
+            known = jwt.PyJWKSet.from_dict(answer.json()).keys
+            known = [k for k in known if k.algorithm_name == "RS256" and k.public_key_use != "enc"]
+            keys = {key.key_id: key.key for key in known if key.key_id}
+            if keys and started > self.fetched:  # without any, the SDK would fetch, on the loop
                 self.client.core_client.keys = keys
                 self.verified = {}  # after the keys: what old ones proved never enters it
-                self.fetched, self.reached = started, True
+                self.fetched = started
         except Exception as error:  # the SDK raises its own, requests' and KeyError
             problem = ", ".join(type(e).__name__ for e in (error, error.__context__) if e)
-        if not self.reached:
             log.warning("Scalekit's keys cannot be had: %s", problem)
-            self.not_before = time.monotonic() + 5
-        renewal.set_result(None)
+        finally:
+            self.reached = bool(keys)
+            if kid not in keys:
+                self.not_before = time.monotonic() + 5
+            renewal.set_result(None)
 
-    def renew(self) -> Future[None] | None:
+    def renew(self, kid: str) -> Future[None] | None:
         """The renewal under way, or a new one; None while a failed look-up cools down."""
         with self.lock:
-            if self.renewal is None or self.renewal.done():
-                if time.monotonic() < self.not_before:
+            now = time.monotonic()
+            # One that has hung for a minute is given up: it must not shut everybody out for good.
+            if self.renewal is None or self.renewal.done() or now - self.began > 60:
+                if now < self.not_before:
                     return None
                 renewal: Future[None] = Future()
-                threading.Thread(target=self.fetch, args=[renewal], daemon=True).start()
-                self.renewal = renewal
+                threading.Thread(target=self.fetch, args=[kid, renewal], daemon=True).start()
+                self.renewal, self.began = renewal, now
             return self.renewal
 
     def usable(self, kid: str, seconds: int) -> bool:
@@ -238,15 +264,16 @@ class Keys:
 
     async def find(self, kid: str) -> None:
         """Returns once the key is there. Raises Answer (503), or InvalidTokenError: no such key."""
-        renewal = None if self.usable(kid, 300) else self.renew()
+        renewal = None
+        if not self.usable(kid, 300):
+            with suppress(RuntimeError):  # no thread can be started: the old keys may still do
+                renewal = self.renew(kid)
         if renewal and not self.usable(kid, 600):
             await asyncio.wait([asyncio.wrap_future(renewal)], timeout=15)
         if self.usable(kid, 600):
             return
-        if not self.reached:
+        if not self.reached or (renewal and not renewal.done()):
             raise Answer(503, BUSY, "temporarily_unavailable", "Keys cannot be fetched, try again")
-        if renewal:
-            self.not_before = time.monotonic() + 5
         raise jwt.InvalidTokenError("unknown key id")
 
     async def verify(self, token: str) -> AccessToken:
@@ -266,7 +293,7 @@ class Keys:
         claims = self.client.validate_token(token, options=self.options)
         if "exp" not in claims or not claims.get("sub"):  # the SDK requires neither
             raise jwt.InvalidTokenError("no exp or no sub")
-        known = access_token(claims)
+        known = access_token(claims, digest.hex())
         if len(verified) >= 10_000:
             verified.clear()
         verified[digest] = known
@@ -280,15 +307,19 @@ def token_class() -> type[AccessToken]:
     return own
 
 
-def access_token(claims: dict[str, Any]) -> AccessToken:
-    """What get_access_token() tells a tool; scopes come as a list or as words in one string."""
+def access_token(claims: dict[str, Any], digest: str) -> AccessToken:
+    """What get_access_token() tells a tool; scopes come as a list or as words in one string.
+
+    Not the token: a tool can't pass on what it does not have. Its digest stands there, by which
+    FastMCP's response cache keeps users apart.
+    """
     scopes: list[str] = []
     for value in (claims.get("scopes"), claims.get("scope"), claims.get("scp")):
         words = value.split() if isinstance(value, str) else value
         scopes += [w for w in words if isinstance(w, str)] if isinstance(words, list) else []
     subject = str(claims["sub"])
     return token_class()(
-        token="",  # a tool cannot pass on what it does not have
+        token=digest,
         client_id=str(claims.get("client_id") or claims.get("azp") or subject),
         scopes=scopes,
         expires_at=int(claims["exp"]),
@@ -302,13 +333,13 @@ class Caller(AuthenticatedUser):
 
     def __init__(self, known: AccessToken) -> None:
         super().__init__(known)
-        self.known = self.__dict__.pop("access_token")
+        self._known = self.__dict__.pop("access_token")
         self.scopes = list(known.scopes)
 
     def __getattr__(self, name: str) -> Any:
         if name != "access_token":
             raise AttributeError(name)
-        self.access_token = type(self.known).model_validate_json(self.known.model_dump_json())
+        self.access_token = self._known.model_copy(deep=True)
         return self.access_token
 
 
@@ -323,7 +354,7 @@ class ScalekitAuthMiddleware:
     def __init__(self, app: ASGIApp, public: Iterable[str] = ()) -> None:
         self.app = app
         self.known = AuthContextMiddleware(app)  # for get_access_token() of the official SDK
-        self.public = frozenset(public)
+        self.public = frozenset([public] if isinstance(public, str) else public)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan" or (scope["type"] == "http" and self.is_public(scope)):
@@ -345,18 +376,14 @@ class ScalekitAuthMiddleware:
 
     def is_public(self, scope: Scope) -> bool:
         path = route_path(scope)
-        if path in self.public or not path.startswith(WELL_KNOWN) or "app_root_path" in scope:
-            return path in self.public  # a Mount sets app_root_path: metadata is not below one
+        if path in self.public:
+            return True
+        if not path.startswith(WELL_KNOWN) or "app_root_path" in scope:
+            return False  # a Mount sets app_root_path: metadata is not below one
         try:
             return path in configured(503).metadata_paths(app_root(scope))
         except Answer:
             return path == WELL_KNOWN  # its route says what is missing
-
-
-@functools.lru_cache(maxsize=64)
-def tell(reason: str, second: int) -> None:
-    """Logs a reason once a second: a flood of bad tokens must not become a flood of lines."""
-    log.warning("Token refused: %s", reason)
 
 
 async def authenticate(config: Settings, scope: Scope) -> AccessToken:
@@ -365,19 +392,19 @@ async def authenticate(config: Settings, scope: Scope) -> AccessToken:
     query = scope.get("query_string", b"").decode("latin-1") if given else ""
     if len(given) > 1 or (query and "access_token" in parse_qs(query, keep_blank_values=True)):
         raise config.refusal(scope, 400, "invalid_request", "More than one access token")
-    scheme, _, token = "".join(given).strip().partition(" ")
-    if scheme.lower() != "bearer" or not token.strip():
+    scheme, _, token = "".join(given).partition(" ")
+    if scheme.lower() != "bearer" or not token:
         if route_path(scope).startswith("/.well-known/"):  # where clients look around
             raise Answer(404, NO_STORE, "not found")
         raise config.refusal(scope, 401)
     try:
-        known = await config.keys.verify(token.strip())
+        known = await config.keys.verify(token.strip(" "))
     except Answer:
         raise
     except Exception as error:  # whatever goes wrong while it is checked, the token is not good
         # Only PyJWT's own sentences: others may repeat what the token holds.
         reason = repr(error) if isinstance(error, jwt.PyJWTError) else type(error).__name__
-        tell(reason, int(time.monotonic()))
+        tell(f"Token refused: {reason}", int(time.monotonic()))
         raise config.refusal(scope, 401, "invalid_token", "Token validation failed") from None
     if not set(config.scopes) <= set(known.scopes):
         text = "The token lacks a required scope"
@@ -395,11 +422,10 @@ def for_browser(config: Settings, scope: Scope, send: Send) -> Send:
     if not origins:
         return send
     origin = ", ".join(origins)
-    cors = getattr(scope.get("app"), "middleware_stack", None)
-    while cors and not isinstance(cors, CORSMiddleware):
-        cors = getattr(cors, "app", None)
-    # Its `*` is for the app's pages, and never for MCP.
-    listed = cors and not cors.allow_all_origins and cors.is_allowed_origin(origin)
+    cors = app_cors(scope)
+    # What lets everybody in is for the app's pages, and never for MCP.
+    listed = cors and cors.is_allowed_origin(origin)
+    listed = listed and not cors.is_allowed_origin("https://nobody.invalid")
     if not listed and not config.origins.fullmatch(origin):
         raise Answer(403, NO_STORE, "origin not allowed")
     shown = {"Access-Control-Allow-Origin": origin, "Vary": "Origin"}
@@ -408,6 +434,7 @@ def for_browser(config: Settings, scope: Scope, send: Send) -> Send:
 
     async def readable(message: Message) -> None:
         if message["type"] == "http.response.start":
+            message.setdefault("headers", [])
             answer = MutableHeaders(scope=message)
             answer["Access-Control-Allow-Origin"] = origin
             answer["Access-Control-Expose-Headers"] = "WWW-Authenticate, Mcp-Session-Id"
@@ -417,6 +444,16 @@ def for_browser(config: Settings, scope: Scope, send: Send) -> Send:
     return send if cors else readable
 
 
+def app_cors(scope: Scope) -> Any:
+    """The outermost CORSMiddleware of the app, as it was built; None where there is none."""
+    layer = getattr(scope.get("app"), "middleware_stack", None)
+    for _ in range(50):  # whatever a middleware has as its `app`, be it itself
+        if layer is None or isinstance(layer, CORSMiddleware):
+            return layer
+        layer = getattr(layer, "app", None)
+    return None
+
+
 def fields(scope: Scope, name: bytes) -> list[str]:
     """The values of a header; `name` in lower case, as servers give them (ASGI)."""
     return [value.decode("latin-1") for key, value in scope["headers"] if key == name]
@@ -424,8 +461,8 @@ def fields(scope: Scope, name: bytes) -> list[str]:
 
 def app_root(scope: Scope) -> str:
     """The prefix that a proxy, or `--root-path`, puts before the whole app."""
-    root: str = scope.get("app_root_path", scope.get("root_path", ""))
-    return root.rstrip("/")
+    root: str = scope.get("app_root_path", scope.get("root_path", "")).strip("/")
+    return f"/{root}" if root else ""
 
 
 def route_path(scope: Scope) -> str:
@@ -458,7 +495,7 @@ async def protected_resource_metadata(scope: Scope, receive: Receive, send: Send
             response = JSONResponse({"error": "not found"}, 404, headers)
         elif scope["method"] in ("GET", "HEAD"):
             headers["Cache-Control"] = "public, max-age=3600"
-            response = JSONResponse(config.metadata, 200, headers)
+            response = Response(config.metadata, 200, headers, "application/json")
         else:
             allow = {**headers, **PREFLIGHT, "Allow": "GET, HEAD, OPTIONS"}
             response = Response(None, 204 if scope["method"] == "OPTIONS" else 405, allow)
@@ -488,8 +525,8 @@ def answer_bare_path(app: Starlette, path: str) -> None:
 @asynccontextmanager
 async def require_settings(app: Any) -> AsyncIterator[None]:
     """A lifespan that only checks the settings. Raises RuntimeError naming all that is wrong."""
+    Settings()  # before what an earlier start has read is forgotten
     settings.cache_clear()
-    settings()
     yield
 
 

@@ -37,7 +37,8 @@ class Standin:
     """Runs between `with` and its end; `url` is the environment URL that apps are given.
 
     `/keys` answers after `delay` seconds, and with the HTTP status `fail` unless that is 0;
-    `fail_sign_in` is the same for `/oauth/token`. `fetches` and `sign_ins` count the requests.
+    `delay_sign_in` and `fail_sign_in` are the same for `/oauth/token`. `fetches` and `sign_ins`
+    count the requests.
     """
 
     client_id = "skc_standin"
@@ -47,6 +48,7 @@ class Standin:
     def __init__(self) -> None:
         self.delay = 0.0
         self.fail = 0
+        self.delay_sign_in = 0.0
         self.fail_sign_in = 0
         self.fetches = 0
         self.sign_ins = 0
@@ -214,6 +216,7 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(404, {"error": "not_found"})
             return
         self.standin.sign_ins += 1
+        time.sleep(self.standin.delay_sign_in)
         expected = {
             "grant_type": ["client_credentials"],
             "client_id": [self.standin.client_id],
