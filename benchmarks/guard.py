@@ -3,8 +3,9 @@
     python benchmarks/guard.py [--rounds N] [--json FILE]
 
 Everything is measured in one run, the variants in turns and in a new order in every round; what
-counts are ratios to the unguarded app of the same round, their median. The unguarded app runs
-twice: where the two differ by more than 7 %, the machine was not quiet and the run is void.
+counts are ratios to the unguarded app of the same round, their median. Every three rounds the
+servers start anew, for a process may be a few percent faster than its twin for as long as it lives.
+The unguarded app runs twice: where the two differ by more than 7 %, the run is void.
 Exit status 0: all bounds hold; 1: something falls short; 2: void.
 """
 
@@ -30,6 +31,8 @@ from servers import CHUNKS, VARIANTS
 from mcp_auth_retrofit.verify.standin import Standin, rsa_key
 
 CONTROL = (0.93, 1.07)
+SITTING = 3
+"""Rounds with the same server processes."""
 FORGER = rsa_key(99)
 LIGHT = ("open", "open again", "guard", "recipe", "recipe in threads")
 CALL = json.dumps(
@@ -68,9 +71,9 @@ class Work:
 
 
 WORKS = (
-    Work("light route, one token", "/light", "reused", 1500),
-    Work("light route, all tokens distinct", "/light", "distinct", 800),
-    Work("light route, forged tokens", "/light", "forged", 800, status=401),
+    Work("light route, one token", "/light", "reused", 3000),
+    Work("light route, all tokens distinct", "/light", "distinct", 1600),
+    Work("light route, forged tokens", "/light", "forged", 1600, status=401),
     Work("MCP call, one token", "/mcp/", "reused", 300, VARIANTS),
     Work("MCP call, all tokens distinct", "/mcp/", "distinct", 300, VARIANTS),
     Work(f"stream of {CHUNKS} chunks", "/stream", "reused", 4, origin="http://localhost:6274"),
@@ -155,9 +158,8 @@ def sample(port: int, work: Work, requests: Sequence[bytes]) -> Sample:
 Samples = dict[str, dict[str, list[Sample]]]
 
 
-def compare(ports: dict[str, int], scalekit: Standin, rounds: int) -> Samples:
-    """Samples by work and variant, one a round."""
-    samples: Samples = defaultdict(lambda: defaultdict(list))
+def compare(ports: dict[str, int], scalekit: Standin, rounds: int, samples: Samples) -> None:
+    """Adds samples by work and variant, one a round."""
     for number in range(rounds + 1):
         for work in WORKS:
             requests = work.requests(scalekit)
@@ -169,7 +171,6 @@ def compare(ports: dict[str, int], scalekit: Standin, rounds: int) -> Samples:
                 if number:  # the first round only warms up
                     samples[work.name][variant].append(got)
         print(f"round {number} of {rounds}", file=sys.stderr, flush=True)
-    return samples
 
 
 def ratio(samples: Samples, work: str, variant: str, against: str) -> float:
@@ -247,13 +248,16 @@ def verdicts(samples: Samples, stalls: dict[str, Stall]) -> Iterator[tuple[bool,
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--rounds", type=int, default=12)
     parser.add_argument("--json", type=Path, metavar="FILE")
     given = parser.parse_args()
     _pin(0, 1)
-    with Standin() as scalekit, contextlib.ExitStack() as stack:
-        ports = {name: stack.enter_context(server(name, scalekit)) for name in VARIANTS}
-        samples = compare(ports, scalekit, given.rounds)
+    samples: Samples = defaultdict(lambda: defaultdict(list))
+    with Standin() as scalekit:
+        for sitting in range(0, given.rounds, SITTING):
+            with contextlib.ExitStack() as stack:
+                ports = {name: stack.enter_context(server(name, scalekit)) for name in VARIANTS}
+                compare(ports, scalekit, min(SITTING, given.rounds - sitting), samples)
         stalls = {name: stall(name, scalekit) for name in ("guard", "recipe")}
     print("\n".join(table(samples)))
     for name, one in stalls.items():

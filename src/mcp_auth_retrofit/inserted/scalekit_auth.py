@@ -10,6 +10,7 @@ origin), MCP_REQUIRED_SCOPES, both by comma or space.
 from __future__ import annotations
 
 import asyncio
+import copy
 import functools
 import hashlib
 import inspect
@@ -20,7 +21,7 @@ import re
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from importlib import import_module, metadata, util
@@ -29,6 +30,7 @@ from typing import Any
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 import jwt
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from dotenv import dotenv_values
 from jwt.utils import base64url_decode
 from mcp.server.auth.middleware.auth_context import AuthContextMiddleware
@@ -196,19 +198,55 @@ def tell(text: str, second: int) -> None:
     log.warning("%s", text)
 
 
-class Keys:
-    """Scalekit's SDK, kept off the event loop wherever it uses the network.
+def scopes_of(claims: Mapping[str, Any]) -> Iterator[str]:
+    """They come as a list or as words in one text."""
+    for value in (claims.get("scopes"), claims.get("scope"), claims.get("scp")):
+        words = value.split() if isinstance(value, str) else value
+        yield from (w for w in words if isinstance(w, str)) if isinstance(words, list) else ()
 
-    The SDK keeps keys for ever and fetches them without a lock. Here one thread at a time fetches
-    them: for an unknown key id, and when they are five minutes old; at ten they no longer count.
+
+class Caller(AuthenticatedUser):
+    """Who asks. What tools see, and may change, is made once they look, for this request alone."""
+
+    def __init__(self, token: str, digest: bytes, scopes: tuple[str, ...]) -> None:
+        self.scopes, self._digest, self._claims = list(scopes), digest, token.split(".")[1]
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in ("access_token", "username"):
+            raise AttributeError(name)
+        claims = json.loads(base64url_decode(self._claims))
+        subject = str(claims["sub"])
+        # FastMCP's own class where the app uses it: its tools find no subject in the SDK's.
+        fastmcp: Any = sys.modules.get("fastmcp.server.auth.auth")
+        kind = fastmcp.AccessToken if fastmcp else AccessToken
+        known = kind(
+            # Not the token: a tool can't pass on what it does not have. By the digest FastMCP's
+            # response cache keeps users apart.
+            token=self._digest.hex(),
+            client_id=str(claims.get("client_id") or claims.get("azp") or subject),
+            scopes=list(scopes_of(claims)),
+            expires_at=int(claims["exp"]),
+            subject=subject,
+            claims=claims,
+        )
+        super().__init__(known)
+        return self.__dict__[name]
+
+
+class Keys:
+    """Scalekit's keys, which its SDK fetches, and what they prove.
+
+    The SDK keeps keys for ever, and fetches them on the event loop and without a lock. Here one
+    thread at a time has it fetch them: for an unknown key id, and when they are five minutes old;
+    at ten they no longer count.
     """
 
     def __init__(self, credentials: tuple[str, str, str], issuers: list[str], audiences: list[str]):
         self.credentials, self.issuers, self.audiences = credentials, issuers, audiences
         self.client: Any = None
-        self.options: Any = None
-        # What tokens the present keys have proved, by the SHA-256 of the token.
-        self.verified: dict[bytes, AccessToken] = {}
+        self.keys: dict[str, Any] = {}
+        # Tokens that the present keys have proved: by SHA-256, their expiry and scopes.
+        self.verified: dict[bytes, tuple[int, tuple[str, ...]]] = {}
         self.fetched = self.not_before = self.began = float("-inf")
         self.reached = False
         self.lock = threading.Lock()
@@ -219,29 +257,30 @@ class Keys:
 
         A look-up has failed, and cools down, when the key that it was for is not among the new.
         """
-        started, keys = time.monotonic(), {}
+        started, self.reached = time.monotonic(), False
         try:
             if self.client is None:
                 sdk = import_module("scalekit.client")
-                self.options = sdk.TokenValidationOptions(self.issuers, self.audiences)
                 self.client = sdk.ScalekitClient(*self.credentials)
-            # Not by the SDK: it gives up at a key of a kind that it does not know, which is to be
-            # ignored (RFC 7517, 5), and its older releases know no time-out.
-            answer = import_module("requests").get(f"{self.credentials[0]}/keys", timeout=10)
-            answer.raise_for_status()
-            known = jwt.PyJWKSet.from_dict(answer.json()).keys
-            known = [k for k in known if k.algorithm_name == "RS256" and k.public_key_use != "enc"]
-            keys = {key.key_id: key.key for key in known if key.key_id}
-            if keys and started > self.fetched:  # without any, the SDK would fetch, on the loop
-                self.client.core_client.keys = keys
-                self.verified = {}  # after the keys: what old ones proved never enters it
-                self.fetched = started
+            # A copy without keys fetches them anew; without the access token, for they are public.
+            core = copy.copy(self.client.core_client)
+            core.keys, core.access_token = {}, None
+            try:
+                core.get_jwks()
+                if not core.keys:
+                    raise jwt.PyJWKSetError("none listed")
+                self.reached = True
+            finally:  # it gives up at a key of a kind that it does not know; those before are good
+                keys = {name: load_pem_public_key(pem.encode()) for name, pem in core.keys.items()}
+                if keys and started > self.fetched:
+                    self.keys = keys
+                    self.verified = {}  # after the keys: what old ones proved never enters it
+                    self.fetched = started
         except Exception as error:  # the SDK raises its own, requests' and KeyError
             problem = ", ".join(type(e).__name__ for e in (error, error.__context__) if e)
             log.warning("Scalekit's keys cannot be had: %s", problem)
         finally:
-            self.reached = bool(keys)
-            if kid not in keys:
+            if not self.reached or kid not in self.keys:
                 self.not_before = time.monotonic() + 5
             renewal.set_result(None)
 
@@ -259,8 +298,7 @@ class Keys:
             return self.renewal
 
     def usable(self, kid: str, seconds: int) -> bool:
-        known = self.client is not None and kid in self.client.core_client.keys
-        return known and time.monotonic() - self.fetched < seconds
+        return kid in self.keys and time.monotonic() - self.fetched < seconds
 
     async def find(self, kid: str) -> None:
         """Returns once the key is there. Raises Answer (503), or InvalidTokenError: no such key."""
@@ -272,75 +310,46 @@ class Keys:
             await asyncio.wait([asyncio.wrap_future(renewal)], timeout=15)
         if self.usable(kid, 600):
             return
-        if not self.reached or (renewal and not renewal.done()):
+        if not self.reached:
             raise Answer(503, BUSY, "temporarily_unavailable", "Keys cannot be fetched, try again")
         raise jwt.InvalidTokenError("unknown key id")
 
-    async def verify(self, token: str) -> AccessToken:
+    async def verify(self, token: str) -> Caller:
         """Whose a good token is. Raises Answer (503), or anything else for a bad token."""
         digest = hashlib.sha256(token.encode()).digest()
-        known = self.verified.get(digest) if time.monotonic() - self.fetched < 300 else None
-        if known and time.time() < (known.expires_at or 0):
-            return known
+        kept = self.verified.get(digest) if time.monotonic() - self.fetched < 300 else None
+        if kept and time.time() < kept[0]:
+            return Caller(token, digest, kept[1])
         if not re.fullmatch(r"[\w-]+\.[\w-]+\.[\w-]+", token, re.A):
             raise jwt.InvalidTokenError("not a signed JWT")
-        header = json.loads(base64url_decode(token.partition(".")[0]))
-        kid = header.get("kid")
-        if header.get("alg") != "RS256" or "crit" in header or not isinstance(kid, str):
-            raise jwt.InvalidTokenError("its header's alg, crit or kid")
+        kid = key_id(token.partition(".")[0])
         await self.find(kid)
         verified = self.verified
-        claims = self.client.validate_token(token, options=self.options)
-        if "exp" not in claims or not claims.get("sub"):  # the SDK requires neither
-            raise jwt.InvalidTokenError("no exp or no sub")
-        known = access_token(claims, digest.hex())
+        # As the SDK does it, but that it requires neither exp nor sub, and parses the token twice.
+        claims = jwt.decode(
+            token,
+            self.keys[kid],
+            algorithms=["RS256"],
+            issuer=self.issuers,
+            audience=self.audiences,
+            options={"require": ["exp", "iss", "aud", "sub"]},
+        )
+        if not claims["sub"]:
+            raise jwt.InvalidTokenError("no sub")
         if len(verified) >= 10_000:
             verified.clear()
-        verified[digest] = known
-        return known
+        verified[digest] = kept = int(claims["exp"]), tuple(scopes_of(claims))
+        return Caller(token, digest, kept[1])
 
 
-def token_class() -> type[AccessToken]:
-    """FastMCP's own where the app uses it: what its tools get of the SDK's lacks the subject."""
-    fastmcp: Any = sys.modules.get("fastmcp.server.auth.auth")
-    own: type[AccessToken] = fastmcp.AccessToken if fastmcp else AccessToken
-    return own
-
-
-def access_token(claims: dict[str, Any], digest: str) -> AccessToken:
-    """What get_access_token() tells a tool; scopes come as a list or as words in one string.
-
-    Not the token: a tool can't pass on what it does not have. Its digest stands there, by which
-    FastMCP's response cache keeps users apart.
-    """
-    scopes: list[str] = []
-    for value in (claims.get("scopes"), claims.get("scope"), claims.get("scp")):
-        words = value.split() if isinstance(value, str) else value
-        scopes += [w for w in words if isinstance(w, str)] if isinstance(words, list) else []
-    subject = str(claims["sub"])
-    return token_class()(
-        token=digest,
-        client_id=str(claims.get("client_id") or claims.get("azp") or subject),
-        scopes=scopes,
-        expires_at=int(claims["exp"]),
-        subject=subject,
-        claims=claims,
-    )
-
-
-class Caller(AuthenticatedUser):
-    """Who asks. Tools may change what they see: they see a copy, made once they look."""
-
-    def __init__(self, known: AccessToken) -> None:
-        super().__init__(known)
-        self._known = self.__dict__.pop("access_token")
-        self.scopes = list(known.scopes)
-
-    def __getattr__(self, name: str) -> Any:
-        if name != "access_token":
-            raise AttributeError(name)
-        self.access_token = self._known.model_copy(deep=True)
-        return self.access_token
+@functools.lru_cache(maxsize=64)
+def key_id(head: str) -> str:
+    """Out of a token's header, nearly always the same. Raises whatever an ill-formed one does."""
+    header = json.loads(base64url_decode(head))
+    kid = header.get("kid")
+    if header.get("alg") != "RS256" or "crit" in header or not isinstance(kid, str):
+        raise jwt.InvalidTokenError("its header's alg, crit or kid")
+    return kid
 
 
 class ScalekitAuthMiddleware:
@@ -363,7 +372,7 @@ class ScalekitAuthMiddleware:
         try:
             config = configured(503)
             send = for_browser(config, scope, send)
-            token = await authenticate(config, scope)
+            user = await authenticate(config, scope)
         except Answer as answer:
             extensions = scope.get("extensions") or {}
             if scope["type"] == "http" or "websocket.http.response" in extensions:
@@ -371,7 +380,7 @@ class ScalekitAuthMiddleware:
             else:
                 await send({"type": "websocket.close", "code": 1008})
             return
-        user, auth = Caller(token), AuthCredentials(token.scopes)
+        auth = AuthCredentials(user.scopes)
         await self.known({**scope, "user": user, "auth": auth}, receive, send)
 
     def is_public(self, scope: Scope) -> bool:
@@ -386,7 +395,7 @@ class ScalekitAuthMiddleware:
             return path == WELL_KNOWN  # its route says what is missing
 
 
-async def authenticate(config: Settings, scope: Scope) -> AccessToken:
+async def authenticate(config: Settings, scope: Scope) -> Caller:
     """Who asks. Raises Answer: 401, 400 or 403 as RFC 6750, 3.1 has them, 503 without keys."""
     given = fields(scope, b"authorization")
     query = scope.get("query_string", b"").decode("latin-1") if given else ""
@@ -398,7 +407,7 @@ async def authenticate(config: Settings, scope: Scope) -> AccessToken:
             raise Answer(404, NO_STORE, "not found")
         raise config.refusal(scope, 401)
     try:
-        known = await config.keys.verify(token.strip(" "))
+        caller = await config.keys.verify(token.strip(" "))
     except Answer:
         raise
     except Exception as error:  # whatever goes wrong while it is checked, the token is not good
@@ -406,10 +415,10 @@ async def authenticate(config: Settings, scope: Scope) -> AccessToken:
         reason = repr(error) if isinstance(error, jwt.PyJWTError) else type(error).__name__
         tell(f"Token refused: {reason}", int(time.monotonic()))
         raise config.refusal(scope, 401, "invalid_token", "Token validation failed") from None
-    if not set(config.scopes) <= set(known.scopes):
+    if not set(config.scopes) <= set(caller.scopes):
         text = "The token lacks a required scope"
         raise config.refusal(scope, 403, "insufficient_scope", text)
-    return known
+    return caller
 
 
 def for_browser(config: Settings, scope: Scope, send: Send) -> Send:
