@@ -294,7 +294,7 @@ def test_a_fetch_that_hangs_is_waited_for_so_long_and_given_up(fresh: Site, cloc
     fresh.scalekit.delay_sign_in = 60
     began = time.monotonic()
     assert_unavailable(fresh.post("/mcp", fresh.bearer()))
-    assert 14.8 < time.monotonic() - began < 15.8
+    assert 14.5 < time.monotonic() - began < 25
     fresh.scalekit.delay_sign_in = 0
     clock.ahead += 59 - (time.monotonic() - began)
     assert fresh.guard.settings().keys.renew("x") is fresh.guard.settings().keys.renewal
