@@ -145,13 +145,13 @@ def test_what_a_tool_does_to_its_claims_is_gone_with_the_request(
 ) -> None:
     async def promote(request: Request) -> JSONResponse:
         user = request.user
+        assert user.display_name == "mcp_client"
         token = user.access_token
         seen = {"roles": list(token.claims["roles"]), "scopes": [*token.scopes, *user.scopes]}
         token.claims["roles"].append("admin")
         token.scopes.append("admin")
         user.scopes.append("admin")
         assert not hasattr(user, "nonsense")
-        assert user.display_name == "mcp_client"
         request.auth.scopes.append("admin")
         return JSONResponse(seen)
 

@@ -104,7 +104,7 @@ class Settings:
             wrong.append("MCP_ALLOWED_ORIGINS may hold https://host, http://localhost:* and *")
         try:
             servers = self.describe(raw)
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        except (ValueError, TypeError, KeyError, RecursionError):
             servers = []
         if raw and not servers:
             wrong.append(
