@@ -182,6 +182,16 @@ def ours(record: logging.LogRecord) -> bool:
     return record.name == "scalekit_auth"
 
 
+@pytest.mark.parametrize("claim", ["exp", "sub", "iss", "aud"])
+def test_a_claim_that_is_missing_is_named_in_the_log(
+    mounted: Site, caplog: pytest.LogCaptureFixture, claim: str
+) -> None:
+    mounted.guard.tell.cache_clear()
+    assert mounted.post("/mcp", mounted.bearer(**{claim: None})).status_code == 401
+    (record,) = filter(ours, caplog.records)
+    assert record.getMessage() == f"Token refused: MissingRequiredClaimError('{claim}')"
+
+
 def test_a_reason_never_repeats_what_a_token_holds(
     mounted: Site, caplog: pytest.LogCaptureFixture
 ) -> None:
