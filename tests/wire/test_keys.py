@@ -24,6 +24,7 @@ from wire.world import (
     load_guard,
     site,
     stateless_app,
+    status,
 )
 
 
@@ -39,10 +40,6 @@ def clock(fresh: Site, monkeypatch: pytest.MonkeyPatch) -> Clock:
     one = Clock()
     monkeypatch.setattr(fresh.guard, "time", one)
     return one
-
-
-def status(one: Site, headers: dict[str, str]) -> int:
-    return one.post("/mcp", headers).status_code
 
 
 def until_fetched(one: Site, count: int) -> None:

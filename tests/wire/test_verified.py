@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from mcp_auth_retrofit.verify.standin import Standin, rsa_key
-from wire.world import Clock, Site, site, stateless_app
+from wire.world import Clock, Site, site, stateless_app, status
 
 
 class Counted:
@@ -40,10 +40,6 @@ def verified(monkeypatch: pytest.MonkeyPatch) -> Counted:
     counted = Counted()
     monkeypatch.setattr(jwt, "decode", counted)
     return counted
-
-
-def status(one: Site, headers: dict[str, str]) -> int:
-    return one.post("/mcp", headers).status_code
 
 
 def test_a_good_token_is_verified_once(fresh: Site, verified: Counted) -> None:

@@ -66,6 +66,11 @@ class Site:
         return self.http.post(path, json=body, headers={**MCP_HEADERS, **headers})
 
 
+def status(one: Site, headers: dict[str, str]) -> int:
+    """What a call of MCP is answered with."""
+    return one.post("/mcp", headers).status_code
+
+
 class Clock:
     """Stands in for the guard's `time`: ten minutes pass at once, or none at all."""
 

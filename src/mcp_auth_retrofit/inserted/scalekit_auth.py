@@ -536,6 +536,7 @@ async def require_settings(app: Any) -> AsyncIterator[None]:
     """A lifespan that only checks the settings. Raises RuntimeError naming all that is wrong."""
     Settings()  # before what an earlier start has read is forgotten
     settings.cache_clear()
+    settings()  # or the first request would read them
     yield
 
 
